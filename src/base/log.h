@@ -1,0 +1,21 @@
+/*
+ * Messages to the user: one line each on stderr, "refunc: ..." (or JSON, by refunc.log_format). In the library they go
+ * to a close-on-exec duplicate of stderr taken at start, by raw writes, never through stdio, and only while the
+ * descriptor still is the file that it was.
+ */
+#pragma once
+
+enum rf_log_level { RF_LOG_ERROR, RF_LOG_WARN, RF_LOG_INFO, RF_LOG_DEBUG };
+
+/* fd: where lines go (the tool: 2). level: the highest that is printed. json: one JSON object a line. */
+void rf_log_setup(int fd, enum rf_log_level level, int json);
+void rf_log(enum rf_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same message (by format's address) is said once only. */
+void rf_log_once(enum rf_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A fresh set of what was said once, after a fork. */
+void rf_log_forget(void);
+/* Where messages go now, or -1. */
+int rf_log_fd(void);
+/* Writes bytes to the log's descriptor as they are, each line prefixed with "refunc: " unless it is a terminal; gives up when the descriptor no
+ * longer is what it was, or after deadline_ms. */
+void rf_log_block(const char *bytes, unsigned long length, int deadline_ms);

@@ -1,0 +1,56 @@
+/*
+ * The writer's side of the recording: one per process, in memory that outlives it (tmpfs), grown by whoever needs room.
+ * Everything here may run in a signal handler and on any thread: claims are atomic adds, growing takes a futex lock
+ * that is only waited for outside handlers; no libc call that could allocate.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "recording/format.h"
+
+struct rf_recording_plan {
+  const char *output_path; /* final place, absolute; NULL: none, in memory only */
+  const char *run_dir;     /* the run's folder, or NULL */
+  uint32_t root_pid;
+  bool is_root;
+};
+
+/*
+ * Creates the recording of this process: the live copy in tmpfs (else in the output file itself, else anonymous memory)
+ * and the output file that names it (0600, O_EXCL; ".2", ".3", ... before the ending where it exists). 0, or a negative
+ * errno; then nothing is recorded and rf_recording_header() gives NULL.
+ */
+int rf_recording_create(const struct rf_recording_plan *plan);
+struct rf_header *rf_recording_header(void); /* NULL when there is none */
+
+/* Zeroed bytes in the recording, 16-byte aligned (64 for 64 bytes and more); NULL when it is full (counted by the caller). */
+void *rf_recording_alloc(size_t bytes);
+rf_ref rf_recording_ref(const void *place);
+void *rf_recording_at(rf_ref ref); /* NULL for 0 */
+
+/* Copies a string in; 0 when full. rf_recording_text is for NUL-terminated ones, NULL gives 0. */
+rf_ref rf_recording_string(const char *bytes, size_t length);
+rf_ref rf_recording_text(const char *text);
+
+/*
+ * Room for one more entry of a table, zeroed, not yet visible; NULL when full. One appender a table at a time (the
+ * caller's lock). rf_table_publish makes it visible. per_chunk: entries of a fresh chunk.
+ */
+void *rf_table_append(rf_ref *root, enum rf_table kind, uint32_t entry_bytes, uint32_t per_chunk);
+void rf_table_publish(rf_ref root);
+rf_ref *rf_recording_root(enum rf_table kind);
+
+/* Shorthand for the cold tables. */
+void rf_record_fact(const char *key, const char *value);
+void rf_record_unavailable(const char *path, const char *reason);
+
+/*
+ * Writes what changed since the last call to the output file. Called by the sampler (raw system calls only, signals
+ * blocked, touches no TLS) and at the end. finished: the live copy becomes the final file and is removed.
+ */
+void rf_recording_flush(bool finished);
+
+/* In a forked child: the parent's recording is not mapped here any more (MADV_DONTFORK); forget it. */
+void rf_recording_forget(void);
