@@ -1,0 +1,48 @@
+/*
+ * What Refunc knows of the running thread. Three words of initial-exec TLS lead to everything else:
+ *
+ *   rf_tls.self ──▶ struct rf_thread (private pages, wiped in a forked child) ──▶ slots[function], recording entry
+ *   rf_tls.top  ──▶ next free call record of this thread's stack (survives a fork: calls in flight return through them)
+ *   rf_tls.internal: > 0 while Refunc itself runs on this thread: mallocs that libc makes on its behalf come from
+ *                    Refunc's heap, and traced functions are passed through.
+ *
+ * The assembly entry knows the offsets below; src/trace/call.c holds it to them.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct rf_slot;
+struct rf_thread_entry;
+struct rf_unwind_cache;
+
+struct rf_thread {
+  uint32_t slot_capacity; /* 0: new, or wiped by a fork: take the slow path */
+  uint32_t tid;
+  struct rf_slot **slots; /* by function id; NULL: first call of it on this thread */
+  uintptr_t stack_low, stack_high; /* the stack that libc or the kernel gave the thread */
+  struct rf_thread_entry *entry;   /* in the recording; NULL: wiped */
+  struct rf_slot **known_slots;    /* by function id, also those of the entry's earlier owners */
+  char *first_chunk;               /* call records */
+  int64_t heap_live;               /* bytes this thread allocated less what it freed */
+  int64_t heap_high;               /* highest heap_live since the innermost function that watches it began */
+  int64_t heap_folded;             /* the part of heap_live that the process's sum knows */
+  struct rf_thread *next;
+  uint32_t index;                  /* of its entry */
+  struct rf_unwind_cache *unwind;
+  void *heap_private;              /* sampling and site state of src/heap */
+};
+
+struct rf_tls {
+  struct rf_thread *self;
+  char *top;
+  uint32_t internal;
+  uint32_t reserved;
+};
+
+extern __thread struct rf_tls rf_tls __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+static inline void rf_internal_enter(void) { rf_tls.internal++; }
+static inline void rf_internal_leave(void) { rf_tls.internal--; }
+static inline bool rf_internal_depth(void) { return rf_tls.internal != 0; }
