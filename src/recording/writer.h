@@ -49,6 +49,10 @@ void rf_record_unavailable(const char *path, const char *reason);
 /*
  * Writes what changed since the last call to the output file. Called by the sampler (raw system calls only, signals
  * blocked, touches no TLS) and at the end. finished: the live copy becomes the final file and is removed.
+ * The sampler's thread has a descriptor table, a root and a current directory of its own, so a descriptor that was
+ * opened elsewhere means nothing there: open by absolute path, write, close, within the call. The same holds for
+ * every function here that the sampler calls (alloc, string, append, record_unavailable): no libc function, memcpy
+ * and strlen included (the app may have traced it), no TLS, no descriptor kept.
  */
 void rf_recording_flush(bool finished);
 
