@@ -23,6 +23,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/lock.h"
 #include "base/region.h"
@@ -37,6 +38,8 @@
 #define PAGED_MIN                                                                                            \
   (32u << 10) /* from here on a block has pages of its own, and free gives them back to the kernel */
 #define CHUNK (64u << 10)
+#define YIELDS 100
+#define PATIENCE 20000
 
 enum state { LIVE = 0x4c, FREE = 0x46, ALIGNED = 0x41 };
 
@@ -96,16 +99,25 @@ static void take_in_returned(struct arena *arena) {
   }
 }
 
-/* An arena with its lock held; NULL when all stay busy, which takes as many signal handlers nested inside one
- * another's allocations as there are arenas, or that many threads preempted there at once. */
+/* Lets others go on: the first times for as short as the scheduler likes, then for 0.1 ms. */
+static void wait_a_little(int tries) {
+  static const struct timespec nap = {0, 100000};
+  if (tries < YIELDS)
+    rf_syscall(SYS_sched_yield);
+  else
+    rf_syscall(SYS_nanosleep, &nap, 0);
+}
+
+/* An arena with its lock held. While another thread forks all are busy, for milliseconds. NULL after seconds
+ * only: when handlers nested inside one another's allocations hold them all on this very thread. */
 static struct arena *enter(void) {
-  for (int tries = 0; tries < 1000; tries++) {
+  for (int tries = 0; tries < PATIENCE; tries++) {
     for (unsigned i = 0; i < ARENAS; i++) {
       if (!rf_lock_try(&arenas[i].lock)) continue;
       take_in_returned(&arenas[i]);
       return &arenas[i];
     }
-    rf_syscall(SYS_sched_yield);
+    wait_a_little(tries);
   }
   return NULL;
 }
