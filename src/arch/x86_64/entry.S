@@ -1,0 +1,317 @@
+/*
+ * Pop-call entry: times one call of a patched function.
+ *
+ *   caller ── call f ──▶ f: jmp stub ──▶ stub: push id; jmp rf_enter
+ *                                                │
+ *        ┌───────────────────────────────────────┘
+ *   rf_enter   takes the return address off the stack into a record, then CALLs the body of f, so that
+ *     │        stack arguments sit where f expects them and every ret pairs with its call
+ *     ├─▶ body of f (relocated first instructions, then the rest of f)
+ *   rf_return  puts the return address back, lets rf_exit() account the call, returns to the caller
+ *
+ * Across the body rbx holds the record. f preserves rbx, and f's own CFI restores it, so expressions describe this frame to
+ * every unwinder: return address at [rbx], caller's rbx at [rbx+8], caller's rsp = [rbx+16]+8. The body, this frame and the
+ * caller share a stack pointer, but unwinders tell frames apart by their CFA: this one claims one byte more.
+ *
+ * Signals may come between any two instructions, and their handlers may call traced functions: a record is claimed by one
+ * xadd on rf_tls.top; free records hold position ~0, so a claimed but unfilled one is never taken for a dead one; a record
+ * is freed last (in rf_exit), after everything in it is back in registers or on the stack. Each CFI rule stands right behind
+ * the instruction that makes it true. Data is kept in the 128 bytes below rsp, which signal frames leave alone.
+ *
+ * All registers but the flags are put back, scratch ones too: with -fipa-ra a caller may rely on those that f spares.
+ * Vector, mask and x87 registers are never touched: the C code behind is compiled with general registers only.
+ *
+ * What the fast path can't do leads to .Lslow: C on a stack of its own (rf_enter_slow), which prepares the thread, the
+ * function's slot or a new chunk and has the fast path try again; or fills a record itself (another stack than the
+ * thread's own); or gives up the call: then the body runs as if it had not been patched.
+ */
+#include "arch/x86_64/record.h"
+
+#define TLS_SELF 0
+#define TLS_TOP 8
+#define THREAD_CAPACITY 0
+#define THREAD_SLOTS 8
+#define THREAD_STACK_LOW 16
+
+.intel_syntax noprefix
+.text
+
+/* Rules that hold while rbx is the record. */
+.macro cfi_by_record
+  .cfi_escape 0x0f, 5, 0x73, RF_RECORD_POSITION, 0x06, 0x23, 9     /* CFA = *(rbx+16) + 9 */
+  .cfi_escape 0x16, 7, 5, 0x73, RF_RECORD_POSITION, 0x06, 0x23, 8  /* rsp = *(rbx+16) + 8 */
+  .cfi_escape 0x10, 16, 2, 0x73, RF_RECORD_RETURN                  /* return address at rbx+0 */
+  .cfi_escape 0x10, 3, 2, 0x73, RF_RECORD_RBX                      /* caller's rbx at rbx+8 */
+.endm
+
+.globl rf_enter
+.hidden rf_enter
+.type rf_enter, @function
+.p2align 6
+rf_enter:                               /* stack: [id] [return address] [stack arguments...] */
+  .cfi_startproc
+  .cfi_personality 0x1b, rf_personality
+  .cfi_def_cfa rsp, 16
+.Lenter:
+  mov [rsp-16], r11
+  mov [rsp-24], r10
+  mov [rsp-32], rax
+  mov [rsp-40], rdx
+.Lretry:
+  mov r10, rf_tls@gottpoff[rip]
+  mov r11, fs:[r10+TLS_SELF]
+  test r11, r11
+  jz .Lslow
+  mov eax, [rsp]
+  cmp eax, [r11+THREAD_CAPACITY]
+  jae .Lslow
+  mov rdx, [r11+THREAD_SLOTS]
+  mov rdx, [rdx+rax*8]
+  test rdx, rdx
+  jz .Lslow                             /* this function's first call on this thread */
+  lea rax, [rsp+8]
+  cmp rax, [r11+THREAD_STACK_LOW]
+  jb .Lslow                             /* another stack below the thread's own */
+  mov r11, fs:[r10+TLS_TOP]
+  test r11w, r11w
+  jz .Lslow                             /* the chunk is full */
+  cmp rax, [r11-RF_RECORD_BYTES+RF_RECORD_POSITION]
+  jae .Ltail_or_dead                    /* the record below belongs to no frame above ours */
+  mov eax, RF_RECORD_BYTES
+  xadd fs:[r10+TLS_TOP], rax            /* claim in one instruction: signal-atomic */
+  mov [rax+RF_RECORD_SLOT], rdx
+  mov r11, [rsp+8]
+  mov [rax+RF_RECORD_RETURN], r11
+  mov [rax+RF_RECORD_RBX], rbx
+  xor r11d, r11d
+  mov [rax+RF_RECORD_CHILD], r11
+  mov [rax+RF_RECORD_FLAGS], r11d
+  mov r11d, [rsp]
+  mov [rax+RF_RECORD_ID], r11d
+  shl r11, 4
+  add r11, rf_sites[rip]
+  mov r11, [r11]
+  mov [rax+RF_RECORD_BODY], r11
+  lea r11, [rsp+8]
+  mov [rax+RF_RECORD_POSITION], r11
+  inc qword ptr [rdx+RF_SLOT_ENTERED]
+  inc dword ptr [rdx+RF_SLOT_DEPTH]
+.Lfilled:                               /* rax: the record */
+  mov rbx, rax
+  .cfi_remember_state
+  cfi_by_record
+  rdtsc
+  shl rdx, 32
+  or rax, rdx
+  mov [rbx+RF_RECORD_START], rax
+.Lgo:
+  mov r11, [rsp-16]
+  mov r10, [rsp-24]
+  mov rax, [rsp-32]
+  mov rdx, [rsp-40]
+  lea rsp, [rsp+16]
+  call qword ptr [rbx+RF_RECORD_BODY]
+.globl rf_return
+.hidden rf_return
+rf_return:                              /* rax, rdx, xmm0-1, st0-1 carry the result */
+  mov [rsp-16], rax
+  mov [rsp-24], rdx
+  rdtsc
+  shl rdx, 32
+  or rdx, rax                           /* the clock */
+  mov rax, [rbx+RF_RECORD_RETURN]
+  mov [rsp-8], rax                      /* the caller's address, back in its place */
+  mov rax, [rbx+RF_RECORD_RBX]
+  mov [rsp-32], rdi
+  mov [rsp-40], rsi
+  mov rdi, rbx
+  mov rbx, rax
+  .cfi_def_cfa rsp, 0
+  .cfi_restore rsp
+  .cfi_restore rbx
+  .cfi_offset 16, -8
+  mov rsi, rdx
+  sub rsp, 48
+  .cfi_adjust_cfa_offset 48
+  call rf_exit                          /* preserves every register; frees the record as its last act */
+  mov rax, [rsp+32]
+  mov rdx, [rsp+24]
+  mov rdi, [rsp+16]
+  mov rsi, [rsp+8]
+  lea rsp, [rsp+40]
+  .cfi_adjust_cfa_offset -40
+  ret                                   /* pairs with the caller's own call */
+  .cfi_restore_state
+
+  /*
+   * The record below lies at our stack position or under it. Either its frame is gone (exception, longjmp), or f ended in
+   * a jump to us: then our return address is rf_return itself, rbx is f's record, and that record becomes ours.
+   */
+.Ltail_or_dead:
+  lea r11, rf_return[rip]
+  cmp r11, [rsp+8]
+  jne .Lslow
+  cmp rax, [rbx+RF_RECORD_POSITION]
+  jne .Lslow
+  mov [rsp-48], rdi
+  mov [rsp-56], rsi
+  mov [rsp-64], rcx
+  mov rcx, rdx                          /* slot */
+  rdtsc
+  shl rdx, 32
+  or rdx, rax                           /* the clock */
+  mov rdi, rbx
+  mov esi, [rsp]
+  sub rsp, 80
+  .cfi_adjust_cfa_offset 80
+  call rf_tail                          /* (record, id, clock, slot): ends f, begins us in the same record */
+  add rsp, 80
+  .cfi_adjust_cfa_offset -80
+  mov rdi, [rsp-48]
+  mov rsi, [rsp-56]
+  mov rcx, [rsp-64]
+  .cfi_remember_state
+  cfi_by_record
+  jmp .Lgo
+  .cfi_restore_state
+
+  /* Everything rare. The frame: saved scratch registers, then a switch to one of Refunc's own stacks. */
+.Lslow:
+  lea rsp, [rsp-48]                     /* keeps what lies at -16 to -40 */
+  .cfi_adjust_cfa_offset 48
+  push rcx
+  .cfi_adjust_cfa_offset 8
+  push rsi
+  .cfi_adjust_cfa_offset 8
+  push rdi
+  .cfi_adjust_cfa_offset 8
+  push r8
+  .cfi_adjust_cfa_offset 8
+  push r9
+  .cfi_adjust_cfa_offset 8
+  push rbp
+  .cfi_adjust_cfa_offset 8
+  .cfi_rel_offset rbp, 0
+  mov rbp, rsp
+  .cfi_def_cfa_register rbp
+  mov edi, [rbp+96]                     /* id */
+  lea rsi, [rbp+104]                    /* where the return address lies */
+  mov rdx, rbx
+  lea rcx, rf_enter_slow[rip]
+  call rf_on_own_stack
+  mov r9, rax
+  pop rbp
+  .cfi_def_cfa rsp, 104
+  .cfi_restore rbp
+  cmp r9, 1
+  mov rax, r9
+  pop r9
+  .cfi_adjust_cfa_offset -8
+  pop r8
+  .cfi_adjust_cfa_offset -8
+  pop rdi
+  .cfi_adjust_cfa_offset -8
+  pop rsi
+  .cfi_adjust_cfa_offset -8
+  pop rcx
+  .cfi_adjust_cfa_offset -8
+  lea rsp, [rsp+48]
+  .cfi_adjust_cfa_offset -48
+  jb .Lretry                            /* 0: prepared */
+  ja .Lfilled                           /* a record, filled */
+  mov eax, [rsp]                        /* 1: run the body untimed */
+  shl rax, 4
+  add rax, rf_sites[rip]
+  mov rax, [rax]
+  mov [rsp-8], rax
+  mov r11, [rsp-16]
+  mov r10, [rsp-24]
+  mov rax, [rsp-32]
+  mov rdx, [rsp-40]
+  lea rsp, [rsp+8]
+  .cfi_adjust_cfa_offset -8
+  jmp qword ptr [rsp-16]
+  .cfi_endproc
+.size rf_enter, .-rf_enter
+
+/*
+ * rax = rcx(rdi, rsi, rdx) on one of 64 own stacks; on the app's where all are taken (their takers stand still in the
+ * middle). Clobbers what C may.
+ */
+.globl rf_on_own_stack
+.hidden rf_on_own_stack
+.type rf_on_own_stack, @function
+rf_on_own_stack:
+  .cfi_startproc
+  push rbp
+  .cfi_adjust_cfa_offset 8
+  .cfi_rel_offset rbp, 0
+  mov rbp, rsp
+  .cfi_def_cfa_register rbp
+  push rbx
+  .cfi_offset rbx, -24
+  mov r9, rcx
+  mov rax, rf_own_stacks_free[rip]
+1:
+  bsf rcx, rax
+  jz 2f
+  mov r8, rax
+  btr r8, rcx
+  lock cmpxchg rf_own_stacks_free[rip], r8
+  jne 1b
+  mov ebx, ecx
+  inc ecx
+  shl rcx, RF_OWN_STACK_SHIFT
+  lea r8, rf_own_stacks[rip]
+  lea rsp, [r8+rcx]
+  call r9
+  lock bts rf_own_stacks_free[rip], rbx
+  jmp 3f
+2:
+  and rsp, -16
+  call r9
+3:
+  lea rsp, [rbp-8]
+  pop rbx
+  .cfi_restore rbx
+  pop rbp
+  .cfi_restore rbp
+  .cfi_def_cfa rsp, 8
+  ret
+  .cfi_endproc
+.size rf_on_own_stack, .-rf_on_own_stack
+
+/* rf_exit_rare(rdi, rsi) on an own stack, every register preserved, so that rf_exit need not save those it does not use. */
+.globl rf_exit_on_own_stack
+.hidden rf_exit_on_own_stack
+.type rf_exit_on_own_stack, @function
+rf_exit_on_own_stack:
+  .cfi_startproc
+  .irp reg, rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11
+  push \reg
+  .cfi_adjust_cfa_offset 8
+  .endr
+  lea rcx, rf_exit_rare[rip]
+  call rf_on_own_stack
+  .irp reg, r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax
+  pop \reg
+  .cfi_adjust_cfa_offset -8
+  .endr
+  ret
+  .cfi_endproc
+.size rf_exit_on_own_stack, .-rf_exit_on_own_stack
+
+.section .bss.rf_own_stacks,"aw",@nobits
+.balign 4096
+.hidden rf_own_stacks
+.globl rf_own_stacks
+rf_own_stacks:
+  .zero 64 << RF_OWN_STACK_SHIFT
+.size rf_own_stacks, .-rf_own_stacks
+.data
+.balign 8
+.hidden rf_own_stacks_free
+.globl rf_own_stacks_free
+rf_own_stacks_free:
+  .quad -1
+.section .note.GNU-stack,"",@progbits

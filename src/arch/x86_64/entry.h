@@ -1,0 +1,29 @@
+/*
+ * The assembly entry (entry.S) and what it needs from src/trace/call.c. Code behind it is compiled with general registers
+ * only, since the app's vector registers hold arguments and results.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "arch/x86_64/record.h"
+
+/* A function that preserves every register, also those that C may clobber. */
+#define RF_PRESERVE_ALL __attribute__((no_caller_saved_registers))
+
+struct rf_site { uintptr_t body; void *extra; }; /* one a function id; body: relocated first instructions */
+
+extern char rf_enter[] __attribute__((visibility("hidden")));
+extern char rf_return[] __attribute__((visibility("hidden")));
+extern struct rf_site *rf_sites __attribute__((visibility("hidden")));
+extern uint64_t rf_own_stacks_free __attribute__((visibility("hidden")));
+
+enum { RF_ENTER_RETRY = 0, RF_ENTER_BYPASS = 1 }; /* other answers: a filled record */
+
+uintptr_t rf_enter_slow(uint32_t id, uintptr_t position, struct rf_record *rbx);
+RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t now);
+void rf_exit_rare(struct rf_record *record, uint64_t now);
+RF_PRESERVE_ALL void rf_exit_on_own_stack(struct rf_record *record, uint64_t now);
+RF_PRESERVE_ALL void rf_tail(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot);
+
+uintptr_t rf_on_own_stack(uintptr_t a, uintptr_t b, uintptr_t c, void *function);

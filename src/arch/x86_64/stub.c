@@ -1,0 +1,242 @@
+/* See stub.h. */
+#include "arch/x86_64/stub.h"
+
+#include <string.h>
+
+#include "arch/x86_64/decode.h"
+
+#define WINDOW_INSTRUCTIONS 6 /* 5 bytes, and what the last instruction reaches over */
+
+struct window {
+  const uint8_t *code; /* the function */
+  size_t start, end;   /* offsets in it */
+  size_t count;
+  size_t offset[WINDOW_INSTRUCTIONS];
+  struct rf_instruction instruction[WINDOW_INSTRUCTIONS];
+  uintptr_t moved[WINDOW_INSTRUCTIONS]; /* where each came to lie */
+  bool ends_here; /* its last instruction does not fall through */
+};
+
+struct output {
+  struct rf_stub_plan *plan;
+  uintptr_t stub;
+  bool failed;
+};
+
+const char *rf_refusal_text(enum rf_refusal refusal) {
+  switch (refusal) {
+  case RF_PATCH_OK: return "";
+  case RF_REFUSE_UNDECODABLE: return "its first instructions can't be decoded";
+  case RF_REFUSE_TOO_SHORT: return "shorter than the 5 bytes of a jump";
+  case RF_REFUSE_BRANCH_BACK: return "it branches back into its first 5 bytes";
+  case RF_REFUSE_CALL_INSIDE: return "a call within its first 5 bytes returns into them";
+  case RF_REFUSE_OUT_OF_REACH: return "no free page within 2 GB";
+  case RF_REFUSE_UNMOVABLE: return "an instruction in its first 5 bytes can't be moved";
+  case RF_REFUSE_PATCHED: return "another tool has put a breakpoint on it";
+  case RF_REFUSE_SHADOW_STACK: return "a call in its first 5 bytes can't be moved under a hardware shadow stack";
+  }
+  return "unknown";
+}
+
+static void emit(struct output *out, const void *bytes, size_t count) {
+  if (out->plan->length + count > RF_STUB_MAX) {
+    out->failed = true;
+    return;
+  }
+  memcpy(out->plan->bytes + out->plan->length, bytes, count);
+  out->plan->length += count;
+}
+
+static void emit_byte(struct output *out, uint8_t byte) { emit(out, &byte, 1); }
+
+/* A 32-bit displacement from behind itself (and tail more bytes) to target. */
+static void emit_relative(struct output *out, uintptr_t target, size_t tail) {
+  intptr_t distance = (intptr_t)(target - (out->stub + out->plan->length + 4 + tail));
+  int32_t narrow = (int32_t)distance;
+  if (narrow != distance) out->failed = true;
+  emit(out, &narrow, 4);
+}
+
+static void emit_jump(struct output *out, uintptr_t target) {
+  emit_byte(out, 0xe9);
+  emit_relative(out, target, 0);
+}
+
+/* push of a full address: the low half sign-extended, then the high half mended. */
+static void emit_push_address(struct output *out, uintptr_t address) {
+  int32_t low = (int32_t)address, high = (int32_t)(address >> 32);
+  emit_byte(out, 0x68);
+  emit(out, &low, 4);
+  if ((intptr_t)low == (intptr_t)address) return;
+  emit(out, "\xc7\x44\x24\x04", 4); /* mov dword [rsp+4], high */
+  emit(out, &high, 4);
+}
+
+void rf_jump_encode(uintptr_t address, uintptr_t stub, uint8_t jump[RF_JUMP_BYTES]) {
+  int32_t distance = (int32_t)(stub - (address + RF_JUMP_BYTES));
+  jump[0] = 0xe9;
+  memcpy(jump + 1, &distance, 4);
+}
+
+static bool falls_through(const struct rf_instruction *in) {
+  return in->flow != RF_FLOW_JUMP && in->flow != RF_FLOW_INDIRECT_JUMP && in->flow != RF_FLOW_RETURN;
+}
+
+/* Everything up to offset that is not an instruction of the function must be padding that no one runs. */
+static bool only_padding(const uint8_t *code, size_t from, size_t to) {
+  struct rf_instruction in;
+  while (from < to) {
+    if (code[from] == 0) {
+      from++;
+      continue;
+    }
+    if (!rf_decode(code + from, 15, (uintptr_t)code + from, &in) || !in.padding) return false;
+    from += in.length;
+  }
+  return true;
+}
+
+static enum rf_refusal collect(struct window *w, size_t limit) {
+  size_t at = w->start;
+  while (at < w->start + RF_JUMP_BYTES && !w->ends_here) {
+    struct rf_instruction *in = &w->instruction[w->count];
+    if (at >= limit) break;
+    if (!rf_decode(w->code + at, 15, (uintptr_t)w->code + at, in)) return RF_REFUSE_UNDECODABLE;
+    if (in->flow == RF_FLOW_OTHER) return RF_REFUSE_UNMOVABLE;
+    w->offset[w->count++] = at;
+    at += in->length;
+    bool call = in->flow == RF_FLOW_CALL || in->flow == RF_FLOW_INDIRECT_CALL;
+    if (call && at < w->start + RF_JUMP_BYTES) return RF_REFUSE_CALL_INSIDE;
+    w->ends_here = !falls_through(in);
+  }
+  w->end = at;
+  if (at >= w->start + RF_JUMP_BYTES) return RF_PATCH_OK;
+  return only_padding(w->code, at, w->start + RF_JUMP_BYTES) ? RF_PATCH_OK : RF_REFUSE_TOO_SHORT;
+}
+
+/*
+ * A direct branch of the body to one of the first bytes would land inside the jump; one to the very start would be taken
+ * for another call. Linear decoding is enough: data in between can only cause a refusal.
+ */
+static bool body_branches_back(const struct window *w, size_t size) {
+  uintptr_t first = (uintptr_t)w->code, last = first + w->start + RF_JUMP_BYTES;
+  struct rf_instruction in;
+  for (size_t at = w->end; at < size; at += in.length) {
+    if (!rf_decode(w->code + at, size - at, first + at, &in)) {
+      in.length = 1;
+      continue;
+    }
+    bool direct = in.flow == RF_FLOW_JUMP || in.flow == RF_FLOW_BRANCH || in.flow == RF_FLOW_LOOP;
+    if (direct && in.target >= first && in.target < last) return true;
+  }
+  return false;
+}
+
+/* Where a branch of the window has to go now: to the moved instruction, or where it went before. */
+static bool moved_target(const struct window *w, uintptr_t target, uintptr_t *to) {
+  uintptr_t first = (uintptr_t)w->code;
+  *to = target;
+  if (target < first || target >= first + w->start + RF_JUMP_BYTES) return true;
+  for (size_t i = 0; i < w->count; i++)
+    if (first + w->offset[i] == target && w->moved[i]) {
+      *to = w->moved[i];
+      return true;
+    }
+  return false;
+}
+
+static void move_branch(struct output *out, const struct rf_instruction *in, const uint8_t *code, uintptr_t to) {
+  switch (in->flow) {
+  case RF_FLOW_JUMP: emit_jump(out, to); break;
+  case RF_FLOW_BRANCH:
+    emit_byte(out, 0x0f);
+    emit_byte(out, 0x80 | in->condition);
+    emit_relative(out, to, 0);
+    break;
+  default: /* loop, jrcxz: short only, so a hop */
+    emit(out, code, in->length - 1u);
+    emit(out, "\x02\xeb\x05", 3);
+    emit_jump(out, to);
+  }
+}
+
+/* A call that ends the window returns into the original code, so its return address and unwinding stay the original's. */
+static void move_call(struct output *out, const struct rf_instruction *in, const uint8_t *code, uintptr_t next) {
+  uint8_t copy[16];
+  memcpy(copy, code, in->length);
+  if (in->flow == RF_FLOW_CALL) {
+    emit_push_address(out, next);
+    emit_jump(out, in->target);
+    return;
+  }
+  uint8_t *modrm = &copy[in->modrm];
+  if (!in->modrm || (*modrm & 7) == 4) {
+    out->failed = true; /* through rsp, which the push moves */
+    return;
+  }
+  emit_push_address(out, next);
+  *modrm = (uint8_t)((*modrm & ~0x38) | 4 << 3); /* call /2 becomes jmp /4 */
+  size_t start = out->plan->length;
+  emit(out, copy, in->length);
+  if (!in->displacement) return;
+  out->plan->length = start + in->displacement;
+  emit_relative(out, in->target, in->length - in->displacement - 4u);
+  out->plan->length = start + in->length;
+}
+
+static void move_plain(struct output *out, const struct rf_instruction *in, const uint8_t *code) {
+  size_t start = out->plan->length;
+  emit(out, code, in->length);
+  if (!in->displacement || out->failed) return;
+  out->plan->length = start + in->displacement;
+  emit_relative(out, in->target, in->length - in->displacement - 4u);
+  out->plan->length = start + in->length;
+}
+
+static enum rf_refusal move_window(struct window *w, struct output *out) {
+  for (size_t i = 0; i < w->count; i++) {
+    const struct rf_instruction *in = &w->instruction[i];
+    const uint8_t *code = w->code + w->offset[i];
+    w->moved[i] = out->stub + out->plan->length;
+    uintptr_t to;
+    switch (in->flow) {
+    case RF_FLOW_JUMP:
+    case RF_FLOW_BRANCH:
+    case RF_FLOW_LOOP:
+      if (!moved_target(w, in->target, &to)) return RF_REFUSE_BRANCH_BACK;
+      move_branch(out, in, code, to);
+      break;
+    case RF_FLOW_CALL:
+    case RF_FLOW_INDIRECT_CALL: move_call(out, in, code, (uintptr_t)code + in->length); break;
+    default: move_plain(out, in, code);
+    }
+  }
+  if (!w->ends_here) emit_jump(out, (uintptr_t)w->code + w->end);
+  return out->failed ? RF_REFUSE_UNMOVABLE : RF_PATCH_OK;
+}
+
+static void emit_head(struct output *out, uint32_t id, const void *entry) {
+  emit_byte(out, 0x68); /* push id */
+  emit(out, &id, 4);
+  emit(out, "\xff\x25\x05\0\0\0", 6); /* jmp [rip+5]: the pointer at RF_STUB_ENTRY */
+  emit(out, "\xcc\xcc\xcc\xcc\xcc", 5);
+  emit(out, &entry, 8);
+}
+
+enum rf_refusal rf_stub_build(const uint8_t *code, size_t size, size_t limit, uint32_t id, const void *entry, uintptr_t stub,
+                              struct rf_stub_plan *plan) {
+  struct window w = {.code = code};
+  struct output out = {plan, stub, false};
+  *plan = (struct rf_stub_plan){0};
+  if (code[0] == 0xcc) return RF_REFUSE_PATCHED;
+  if (!memcmp(code, "\xf3\x0f\x1e\xfa", 4)) w.start = 4;
+  size_t bytes = size && size < limit ? size : limit;
+  enum rf_refusal refusal = collect(&w, bytes);
+  if (refusal != RF_PATCH_OK) return refusal;
+  if (w.start + RF_JUMP_BYTES > limit) return RF_REFUSE_TOO_SHORT; /* the next function begins under the jump */
+  if (body_branches_back(&w, bytes)) return RF_REFUSE_BRANCH_BACK;
+  emit_head(&out, id, entry);
+  plan->jump_offset = w.start;
+  plan->window_bytes = w.end - w.start < RF_JUMP_BYTES ? RF_JUMP_BYTES : w.end - w.start;
+  return move_window(&w, &out);
+}

@@ -1,0 +1,216 @@
+/* See threads.h. */
+#include "recording/threads.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "arch/arch.h"
+#include "base/lock.h"
+#include "base/memory.h"
+#include "recording/writer.h"
+
+#define PAGE 4096ul
+#define ROOM_FOR_THREAD 1024ul /* several to a page; wiped together in a child, which has but one thread anyway */
+#define CANDIDATES 8           /* entries that are tried for a dead owner before a new one is made */
+
+/* One page that a forked child finds zeroed. */
+struct registry {
+  uint32_t ready; /* 0 in a forked child */
+  uint32_t silent;
+  struct rf_lock lock;
+  struct rf_thread *first;
+  struct rf_thread *cursor;
+  char *room; /* for struct rf_thread */
+  size_t room_left;
+  uint32_t count;
+};
+
+static struct registry *registry;
+static bool (*fork_hook)(void);
+
+void rf_signals_block(uint64_t *mask) {
+  uint64_t all = ~0ull;
+  rf_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, mask, sizeof all);
+}
+
+void rf_signals_restore(uint64_t mask) { rf_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, sizeof mask); }
+
+static void *wiped_pages(size_t bytes) {
+  void *pages = rf_pages(bytes);
+  if (pages) rf_syscall(SYS_madvise, pages, bytes, MADV_WIPEONFORK);
+  return pages;
+}
+
+bool rf_threads_start(bool (*forked)(void)) {
+  fork_hook = forked;
+  if (!registry) registry = wiped_pages(PAGE);
+  if (!registry) return false;
+  registry->ready = 1;
+  return true;
+}
+
+void rf_threads_restart(void) {
+  rf_tls.self = NULL;
+  memset(registry, 0, sizeof *registry);
+  registry->ready = 1;
+}
+
+bool rf_threads_forked(void) { return registry && !registry->ready; }
+
+void rf_threads_silence(void) {
+  if (!registry) return;
+  registry->ready = registry->silent = 1;
+}
+
+struct rf_thread *rf_threads_first(void) { return registry && registry->ready ? registry->first : NULL; }
+
+/* The main thread's stack grows down to its limit; [stack] in maps shows only what it has used. */
+static bool main_stack(uintptr_t *low, uintptr_t *high) {
+  extern void *__libc_stack_end;
+  struct { uint64_t now, most; } limit;
+  uintptr_t bytes = (uintptr_t)8 << 20;
+  if (rf_syscall(SYS_prlimit64, 0, RLIMIT_STACK, 0, &limit) == 0 && limit.now < ((uint64_t)1 << 30)) bytes = limit.now;
+  if (!__libc_stack_end) return false;
+  *high = ((uintptr_t)__libc_stack_end + PAGE) & ~(PAGE - 1);
+  *low = *high - bytes;
+  return true;
+}
+
+static bool pthread_stack(uintptr_t *low, uintptr_t *high) {
+  pthread_attr_t attributes;
+  void *start;
+  size_t bytes;
+  rf_internal_enter();
+  int failed = pthread_getattr_np(pthread_self(), &attributes);
+  if (!failed) {
+    failed = pthread_attr_getstack(&attributes, &start, &bytes);
+    pthread_attr_destroy(&attributes);
+  }
+  rf_internal_leave();
+  if (failed) return false;
+  *low = (uintptr_t)start;
+  *high = *low + bytes;
+  return true;
+}
+
+static void find_stack(struct rf_thread *thread) {
+  long pid = rf_syscall(SYS_getpid);
+  bool known = thread->tid == pid ? main_stack(&thread->stack_low, &thread->stack_high)
+                                  : pthread_stack(&thread->stack_low, &thread->stack_high);
+  if (!known) thread->stack_low = thread->stack_high = 0; /* then every stack is a foreign one: slower, still right */
+}
+
+static bool owner_is_gone(const struct rf_thread *thread, uint32_t my_tid) {
+  if (thread->tid == my_tid) return true; /* a former thread had the number that is mine now */
+  return rf_syscall(SYS_tgkill, rf_syscall(SYS_getpid), thread->tid, 0) == -ESRCH;
+}
+
+/* The newest entries first, since short threads come and go there; then some at a moving place. */
+static struct rf_thread *find_dead(uint32_t my_tid) {
+  struct rf_thread *thread = registry->first;
+  for (int i = 0; i < CANDIDATES / 2 && thread; i++, thread = thread->next)
+    if (owner_is_gone(thread, my_tid)) return thread;
+  for (int i = 0; i < CANDIDATES / 2 && thread; i++) {
+    if (!registry->cursor) registry->cursor = thread;
+    struct rf_thread *candidate = registry->cursor;
+    registry->cursor = candidate->next;
+    if (owner_is_gone(candidate, my_tid)) return candidate;
+  }
+  return NULL;
+}
+
+static struct rf_thread *new_thread(void) {
+  if (registry->room_left < ROOM_FOR_THREAD) {
+    registry->room = wiped_pages(16 * PAGE);
+    registry->room_left = registry->room ? 16 * PAGE : 0;
+  }
+  if (!registry->room_left) return NULL;
+  rf_ref *root = rf_recording_root(RF_TABLE_THREAD);
+  struct rf_thread_entry *entry = rf_table_append(root, RF_TABLE_THREAD, sizeof *entry, 8);
+  if (!entry) return NULL;
+  rf_table_publish(*root);
+  struct rf_thread *thread = (struct rf_thread *)registry->room;
+  registry->room += ROOM_FOR_THREAD;
+  registry->room_left -= ROOM_FOR_THREAD;
+  thread->entry = entry;
+  thread->index = registry->count++;
+  thread->next = registry->first;
+  registry->first = thread;
+  return thread;
+}
+
+/* A thread's functions count its owners: so the owner's own table starts empty, the earlier ones' stays known. */
+static void take_over(struct rf_thread *thread, uint32_t tid) {
+  if (thread->slots) memset(thread->slots, 0, thread->slot_capacity * sizeof *thread->slots);
+  for (uint32_t i = 0; i < thread->slot_capacity; i++)
+    if (thread->known_slots[i]) thread->known_slots[i]->depth = 0; /* what its former owner left in flight stays open */
+  thread->tid = tid;
+  struct rf_thread_entry *entry = thread->entry;
+  entry->tid = tid;
+  entry->generation++;
+  entry->alive = 1;
+  memset(entry->name, 0, sizeof entry->name);
+  rf_syscall(SYS_prctl, 16 /* PR_GET_NAME */, entry->name);
+  find_stack(thread);
+}
+
+static struct rf_thread *register_locked(void) {
+  uint32_t tid = (uint32_t)rf_syscall(SYS_gettid);
+  struct rf_thread *thread = find_dead(tid);
+  if (!thread) thread = new_thread();
+  if (!thread) return NULL;
+  if (!thread->slot_capacity && !rf_thread_reserve_slots(thread, 1)) return NULL;
+  take_over(thread, tid);
+  rf_tls.top = thread->first_chunk ? thread->first_chunk + 64 : NULL;
+  rf_tls.self = thread;
+  return thread;
+}
+
+_Static_assert(sizeof(struct rf_thread) <= ROOM_FOR_THREAD, "a thread's state outgrew its room");
+
+static struct rf_thread *register_thread(void) {
+  uint64_t mask;
+  rf_signals_block(&mask);
+  struct rf_thread *thread = NULL;
+  if (!registry->ready && !fork_hook()) rf_threads_silence();
+  if (rf_tls.self && rf_tls.self->entry) thread = rf_tls.self; /* the fork hook registered it */
+  else if (!registry->silent && rf_recording_header()) {
+    rf_lock_take(&registry->lock);
+    thread = register_locked();
+    rf_lock_give(&registry->lock);
+  }
+  rf_signals_restore(mask);
+  return thread;
+}
+
+struct rf_thread *rf_thread_get(void) {
+  struct rf_thread *thread = rf_tls.self;
+  if (__builtin_expect(thread && thread->entry, 1)) return thread;
+  if (!registry || registry->silent) return NULL;
+  return register_thread();
+}
+
+bool rf_thread_reserve_slots(struct rf_thread *thread, uint32_t count) {
+  if (count <= thread->slot_capacity) return true;
+  uint32_t capacity = 64;
+  while (capacity < count) capacity *= 2;
+  struct rf_slot **slots = rf_pages(2ul * capacity * sizeof *slots);
+  if (!slots) return false;
+  struct rf_slot **old = thread->slots;
+  uint32_t old_capacity = thread->slot_capacity;
+  if (old) {
+    memcpy(slots, old, old_capacity * sizeof *slots);
+    memcpy(slots + capacity, thread->known_slots, old_capacity * sizeof *slots);
+  }
+  thread->slots = slots;
+  thread->known_slots = slots + capacity;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  thread->slot_capacity = capacity;
+  if (old) rf_pages_free(old, 2ul * old_capacity * sizeof *old);
+  return true;
+}

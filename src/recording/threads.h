@@ -1,0 +1,41 @@
+/*
+ * Threads, found when they first need it (a timed call, an allocation): no pthread_create is interposed, so thrd_create and
+ * raw clones count too. Each has private state (struct rf_thread) and an entry in the recording; both go to the next new
+ * thread once their owner is gone.
+ *
+ * In a forked child the registry is wiped (MADV_WIPEONFORK), whichever way it was forked: the first rf_thread_get() there calls the
+ * fork hook, which makes the child a recording of its own.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/thread.h"
+
+/* Before the first thread is registered. forked: called in a forked child by whoever first needs its thread, signals blocked;
+ * answers whether the child is recorded. */
+bool rf_threads_start(bool (*forked)(void));
+
+/* In a forked child, once its recording exists: an empty registry again. */
+void rf_threads_restart(void);
+
+/* This thread's state, registered if it is new; NULL when nothing is recorded or memory ran out. Signal-safe: blocks signals while
+ * it registers. Cost: a TLS load; about 10 us for a new thread. */
+struct rf_thread *rf_thread_get(void);
+
+/* Whether this process is a forked child that has not been given a recording yet. */
+bool rf_threads_forked(void);
+
+/* From now on threads are told that nothing is recorded (a child that shall not be followed). */
+void rf_threads_silence(void);
+
+/* Room for at least count functions in this thread's slot tables; false without memory. Signals blocked by the caller. */
+bool rf_thread_reserve_slots(struct rf_thread *thread, uint32_t count);
+
+/* All threads ever registered, newest first; for summing up. */
+struct rf_thread *rf_threads_first(void);
+
+/* Blocks every signal on this thread; mask receives what to give back. Raw system calls. */
+void rf_signals_block(uint64_t *mask);
+void rf_signals_restore(uint64_t mask);
