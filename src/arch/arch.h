@@ -2,6 +2,7 @@
 #pragma once
 
 #if defined(__x86_64__)
+#include "arch/x86_64/bytes.h"
 #include "arch/x86_64/clone.h"
 #include "arch/x86_64/cycles.h"
 #include "arch/x86_64/syscall.h"

@@ -6,12 +6,12 @@
  *   └────────────────────────────────────────┘     │ entries[count] of entry_bytes each
  *   then a heap that only grows: chunks of tables, strings, histogram octaves.
  *
- * A table is a chain of chunks of equally sized entries. An entry is filled first and published by storing the
- * chunk's count (release) afterwards, so a reader of a living, dead or copied process never sees half an entry;
- * a kill between the two leaves garbage that nothing refers to. Counters inside published entries are updated in
- * place by single 8-byte stores. All references are byte offsets from the start of the file, 0 means none.
- * Everything is little-endian and naturally aligned. Fields are only ever appended to entries: a reader uses
- * min(entry_bytes, sizeof its own struct) and zero-fills the rest.
+ * A table is a chain of chunks of equally sized entries. An entry is filled first and published by storing
+ * the chunk's count (release) afterwards, so a reader of a living, dead or copied process never sees half an
+ * entry; a kill between the two leaves garbage that nothing refers to. Counters inside published entries are
+ * updated in place by single 8-byte stores. All references are byte offsets from the start of the file, 0
+ * means none. Everything is little-endian and naturally aligned. Fields are only ever appended to entries: a
+ * reader uses min(entry_bytes, sizeof its own struct) and zero-fills the rest.
  */
 #pragma once
 
@@ -34,23 +34,24 @@ enum rf_state {
 
 enum rf_exit_kind { RF_EXIT_RUNNING = 0, RF_EXIT_EXITED = 1, RF_EXIT_SIGNALED = 2, RF_EXIT_EXECED = 3 };
 
-/* Kinds of tables; root[kind] in the header, but for RF_TABLE_SLOT, whose roots lie in the threads' entries. */
+/* Kinds of tables; root[kind] in the header, but for RF_TABLE_SLOT, whose roots lie in the threads' entries.
+ */
 enum rf_table {
   RF_TABLE_NONE = 0,
-  RF_TABLE_OPTION = 1,      /* rf_option_entry: every effective option */
-  RF_TABLE_FACT = 2,        /* rf_fact_entry: environment and process facts */
-  RF_TABLE_FUNCTION = 3,    /* rf_function_entry: every function that is timed; index in the table = id */
-  RF_TABLE_SKIPPED = 4,     /* rf_skipped_entry */
-  RF_TABLE_UNMATCHED = 5,   /* rf_unmatched_entry */
-  RF_TABLE_THREAD = 6,      /* rf_thread_entry */
-  RF_TABLE_SLOT = 7,        /* rf_slot: one function on one thread */
-  RF_TABLE_SAMPLE = 8,      /* rf_sample_entry: the timeline of the sampler */
-  RF_TABLE_SYSTEM = 9,      /* rf_system_entry: exactly one, updated in place */
+  RF_TABLE_OPTION = 1,       /* rf_option_entry: every effective option */
+  RF_TABLE_FACT = 2,         /* rf_fact_entry: environment and process facts */
+  RF_TABLE_FUNCTION = 3,     /* rf_function_entry: every function that is timed; index in the table = id */
+  RF_TABLE_SKIPPED = 4,      /* rf_skipped_entry */
+  RF_TABLE_UNMATCHED = 5,    /* rf_unmatched_entry */
+  RF_TABLE_THREAD = 6,       /* rf_thread_entry */
+  RF_TABLE_SLOT = 7,         /* rf_slot: one function on one thread */
+  RF_TABLE_SAMPLE = 8,       /* rf_sample_entry: the timeline of the sampler */
+  RF_TABLE_SYSTEM = 9,       /* rf_system_entry: exactly one, updated in place */
   RF_TABLE_UNAVAILABLE = 10, /* rf_fact_entry: key is the path in the JSON report, value the reason */
-  RF_TABLE_GPU = 11,        /* rf_gpu_entry: one a device, updated in place */
-  RF_TABLE_EDGE = 12,       /* rf_edge_entry */
-  RF_TABLE_SITE = 13,       /* rf_site_entry: allocation sites */
-  RF_TABLE_MODULE = 14,     /* rf_module_entry: what addresses in stacks refer to */
+  RF_TABLE_GPU = 11,         /* rf_gpu_entry: one a device, updated in place */
+  RF_TABLE_EDGE = 12,        /* rf_edge_entry */
+  RF_TABLE_SITE = 13,        /* rf_site_entry: allocation sites */
+  RF_TABLE_MODULE = 14,      /* rf_module_entry: what addresses in stacks refer to */
   RF_TABLE_COUNT = 32
 };
 
@@ -64,13 +65,14 @@ struct rf_header {
   uint32_t exit_kind;      /* enum rf_exit_kind */
   int32_t exit_code;       /* exit status, or the signal's number */
   uint32_t pid, ppid, uid;
-  uint32_t is_root;        /* no recorded ancestor */
-  uint32_t root_pid;       /* the pid of the run's root process */
+  uint32_t is_root;         /* no recorded ancestor */
+  uint32_t root_pid;        /* the pid of the run's root process */
   uint64_t pid_start_ticks; /* field 22 of /proc/PID/stat: tells a process from a later one with its pid */
   char boot_id[40];
   int64_t start_realtime_ns, start_monotonic_ns;
-  int64_t end_monotonic_ns;  /* 0 while it runs */
-  int64_t last_write_monotonic_ns; /* when the sampler last looked at it: a killed process lived at least until then */
+  int64_t end_monotonic_ns;        /* 0 while it runs */
+  int64_t last_write_monotonic_ns; /* when the sampler last looked at it: a killed process lived at least
+                                      until then */
   uint64_t start_cycles, end_cycles;
   double cycles_per_second;
   uint32_t clock_cost_cycles;    /* of one clock read */
@@ -82,15 +84,20 @@ struct rf_header {
   char output_path[1024]; /* in the live copy: where it will end up; empty for none */
   char run_dir[512];      /* the run's folder for output: auto; empty otherwise */
   rf_ref root[RF_TABLE_COUNT];
-  uint64_t self_cpu_ns;       /* CPU time of Refunc's own threads */
-  uint64_t self_start_ns;     /* what start-up took */
+  uint64_t self_cpu_ns;   /* CPU time of Refunc's own threads */
+  uint64_t self_start_ns; /* what start-up took */
   uint64_t dropped_calls, dropped_functions, dropped_samples, dropped_sites; /* never silently */
-  uint64_t memory_bytes; /* Refunc's own memory besides the recording */
+  uint64_t memory_bytes;      /* Refunc's own memory besides the recording */
   uint64_t heap_folded_bytes; /* int64: live bytes folded in by the threads */
   uint64_t heap_peak_bytes;   /* highest folded value seen; the reader adds the threads' unfolded rest */
   uint64_t inherited_live_bytes, inherited_live_blocks; /* at fork */
   uint64_t inherited_freed_bytes, inherited_freed_blocks;
+  char root_dir[1024];     /* the directory in which the run's root process started */
+  uint64_t pid_namespace;  /* inode of /proc/self/ns/pid; pids mean nothing to a reader in another one. 0:
+                              unknown */
+  char writer_version[16]; /* the Refunc that wrote it */
 };
+_Static_assert(sizeof(struct rf_header) <= RF_HEADER_BYTES, "the header has outgrown its page");
 
 struct rf_chunk {
   rf_ref next;
@@ -98,8 +105,9 @@ struct rf_chunk {
   uint32_t entry_bytes, capacity;
   uint32_t count; /* published entries */
   uint32_t reserved;
-  uint64_t reserved2; /* entries start 32 bytes in */
+  uint64_t last; /* in a chain's first chunk: its last one, for the writer alone. Entries start 32 bytes in */
 };
+_Static_assert(sizeof(struct rf_chunk) == 32, "entries start 32 bytes in");
 
 /* A string: length, bytes, NUL. */
 struct rf_string {
@@ -107,20 +115,29 @@ struct rf_string {
   char bytes[];
 };
 
-struct rf_option_entry { rf_ref key, value, origin; };
-struct rf_fact_entry { rf_ref key, value; }; /* keys: hostname kernel cpu_model cpu_count memory_bytes exe argv (repeated) refunc_version cwd heap.mode heap.allocator ... */
-struct rf_skipped_entry { rf_ref name, module, reason; };
-struct rf_unmatched_entry { rf_ref pattern, reason, nearest; }; /* nearest: names separated by newlines */
+struct rf_option_entry {
+  rf_ref key, value, origin;
+};
+struct rf_fact_entry {
+  rf_ref key, value;
+}; /* keys: hostname kernel cpu_model cpu_count memory_bytes exe argv (repeated) refunc_version cwd heap.mode
+      heap.allocator ... */
+struct rf_skipped_entry {
+  rf_ref name, module, reason;
+};
+struct rf_unmatched_entry {
+  rf_ref pattern, reason, nearest;
+}; /* nearest: names separated by newlines */
 
 enum rf_clock_mode { RF_CLOCK_PERF_COUNTER, RF_CLOCK_WALL, RF_CLOCK_PROCESS, RF_CLOCK_THREAD };
 
 struct rf_function_entry {
-  rf_ref name;        /* as in the symbol table */
-  rf_ref demangled;   /* 0: same as name */
-  rf_ref aliases;     /* other names of the same code, separated by newlines; 0: none */
-  rf_ref module;      /* base name */
+  rf_ref name;      /* as in the symbol table */
+  rf_ref demangled; /* 0: same as name */
+  rf_ref aliases;   /* other names of the same code, separated by newlines; 0: none */
+  rf_ref module;    /* base name */
   rf_ref module_path;
-  uint32_t mode;      /* enum rf_clock_mode: the unit of durations is cycles for perf_counter, else nanoseconds */
+  uint32_t mode; /* enum rf_clock_mode: the unit of durations is cycles for perf_counter, else nanoseconds */
   uint64_t module_offset; /* of the function, from the module's load address */
   uint64_t size;
   uint8_t build_id[20];
@@ -128,31 +145,36 @@ struct rf_function_entry {
   uint32_t flags; /* enum rf_function_flag */
   uint32_t reserved;
 };
-enum rf_function_flag { RF_FUNCTION_HEAP = 1, RF_FUNCTION_SYSTEM = 2, RF_FUNCTION_REMOVED = 4, RF_FUNCTION_UNLOADED = 8 };
+enum rf_function_flag {
+  RF_FUNCTION_HEAP = 1,
+  RF_FUNCTION_SYSTEM = 2,
+  RF_FUNCTION_REMOVED = 4,
+  RF_FUNCTION_UNLOADED = 8
+};
 
 #define RF_HEAP_CLASSES 48 /* size classes: class k holds sizes in (2^(k-1), 2^k], class 0 sizes 0 and 1 */
 
 struct rf_heap_counters {
   uint64_t alloc_calls, free_calls;
-  uint64_t requested_bytes;          /* what was asked for */
-  uint64_t alloc_bytes, free_bytes;  /* what the allocator handed out and got back */
+  uint64_t requested_bytes;         /* what was asked for */
+  uint64_t alloc_bytes, free_bytes; /* what the allocator handed out and got back */
   uint64_t realloc_calls, failed_calls;
-  uint64_t mmap_bytes, munmap_bytes; /* the app's own calls */
+  uint64_t mmap_bytes, munmap_bytes;    /* the app's own calls */
   uint64_t size_class[RF_HEAP_CLASSES]; /* allocations by requested bytes */
 };
 
 /*
- * One thread at a time owns an entry; when it has ended the next new thread takes it over, so that thousands of
- * short threads need few entries. Counters go on.
+ * One thread at a time owns an entry; when it has ended the next new thread takes it over, so that thousands
+ * of short threads need few entries. Counters go on.
  */
 struct rf_thread_entry {
   uint32_t tid;
-  uint32_t generation;   /* how many threads owned it */
-  rf_ref slots;          /* chunk chain of RF_TABLE_SLOT */
+  uint32_t generation; /* how many threads owned it */
+  rf_ref slots;        /* chunk chain of RF_TABLE_SLOT */
   uint32_t alive;
   char name[16];
-  int64_t heap_unfolded_bytes;    /* live bytes of this thread not yet in the header's sum */
-  int64_t heap_unfolded_max;      /* their highest value since the last folding */
+  int64_t heap_unfolded_bytes;         /* live bytes of this thread not yet in the header's sum */
+  int64_t heap_unfolded_max;           /* their highest value since the last folding */
   uint64_t sent_bytes, received_bytes; /* by the interposed socket calls */
   uint64_t reserved[4];
   struct rf_heap_counters heap;
@@ -163,16 +185,17 @@ struct rf_thread_entry {
  * base/histogram.h: octaves are arrays of RF_SUBBUCKETS uint64_t, made on demand.
  */
 struct rf_slot {
-  uint32_t function; /* id */
-  uint32_t threads;  /* how many of the entry's owners called it */
-  uint64_t entered;  /* calls that were timed from their entry on */
-  uint64_t counted;  /* calls that were merely counted */
+  uint32_t function;  /* id */
+  uint32_t threads;   /* how many of the entry's owners called it */
+  uint64_t entered;   /* calls that were timed from their entry on */
+  uint64_t counted;   /* calls that were merely counted */
   uint64_t durations; /* recorded durations: returned, or unwound with a known end */
-  uint64_t unwound;  /* left by an exception, longjmp, cancellation, ... */
-  uint64_t sum;      /* of all recorded durations */
+  uint64_t unwound;   /* left by an exception, longjmp, cancellation, ... */
+  uint64_t sum;       /* of all recorded durations */
   uint64_t sum_outer; /* the same, recursion counted once */
-  uint64_t sum_self; /* without traced callees */
-  uint64_t square_low, square_high; /* 128-bit sum of squares; bounded by (run time)^2, so it cannot overflow */
+  uint64_t sum_self;  /* without traced callees */
+  uint64_t square_low,
+      square_high;   /* 128-bit sum of squares; bounded by (run time)^2, so it cannot overflow */
   uint64_t min, max; /* min starts at UINT64_MAX */
   uint64_t children; /* traced callees' calls inside, for the reader's correction of self time */
   uint32_t depth;    /* calls in flight */
@@ -183,7 +206,10 @@ struct rf_slot {
   rf_ref octave[RF_OCTAVES];
 };
 
-struct rf_edge_entry { uint32_t thread, caller, callee, reserved; uint64_t calls, sum; };
+struct rf_edge_entry {
+  uint32_t thread, caller, callee, reserved;
+  uint64_t calls, sum;
+};
 
 /* What the sampler measures. Rates are per second over the sampling interval. */
 enum rf_metric {
@@ -198,15 +224,16 @@ enum rf_metric {
   RF_METRIC_NET_RECEIVED,    /* bytes per second */
   RF_METRIC_THREADS,         /* the app's threads */
   RF_METRIC_GPU_UTILIZATION, /* ratio, all devices the process uses */
-  RF_METRIC_GPU_MEMORY,      /* bytes of GPU memory of the process, or of the device where that is all there is */
-  RF_METRIC_HEAP_LIVE,       /* bytes */
+  RF_METRIC_GPU_MEMORY, /* bytes of GPU memory of the process, or of the device where that is all there is */
+  RF_METRIC_HEAP_LIVE,  /* bytes */
   RF_METRICS = 16
 };
 
-/* One point of the timeline. NaN: not measured. When the table is full, neighbours are joined and the interval doubles. */
+/* One point of the timeline. NaN: not measured. When the table is full, neighbours are joined and the
+ * interval doubles. */
 struct rf_sample_entry {
-  double time_s;   /* since the process's start, middle of the interval */
-  double length_s; /* what it spans */
+  double time_s;              /* since the process's start, middle of the interval */
+  double length_s;            /* what it spans */
   float value[RF_METRICS][3]; /* min, mean, max */
 };
 #define RF_TIMELINE_POINTS 600
@@ -214,15 +241,19 @@ struct rf_sample_entry {
 struct rf_system_entry {
   double interval_s;
   uint64_t samples;
-  struct { double sum, weight, max, min; } metric[RF_METRICS]; /* sum: value times seconds, weight: seconds */
+  struct {
+    double sum, weight, max, min;
+  } metric[RF_METRICS];        /* sum: value times seconds, weight: seconds */
   uint32_t cpu_histogram[256]; /* process CPU ratio in steps of 1/16 core, for its p95 */
-  /* Totals over the process's life, from the kernel's own counters; a set bit n in missing says field n is unknown. */
+  /* Totals over the process's life, from the kernel's own counters; a set bit n in missing says field n is
+   * unknown. */
   uint64_t user_ns, sys_ns, voluntary_switches, involuntary_switches, run_delay_ns, throttled_ns;
   uint64_t major_faults, minor_faults, peak_rss_bytes, pss_bytes, cgroup_limit_bytes, rss_alerts;
   uint64_t read_bytes, write_bytes, read_chars, write_chars, read_calls, write_calls;
   uint64_t net_sent_bytes, net_received_bytes; /* namespace, since the start */
-  uint64_t missing; /* bit n: the n-th uint64_t counted from user_ns is not known */
-  rf_ref current_timeline; /* root of the RF_TABLE_SAMPLE chain that is valid now (joining writes a second one and switches) */
+  uint64_t missing;        /* bit n: the n-th uint64_t counted from user_ns is not known */
+  rf_ref current_timeline; /* root of the RF_TABLE_SAMPLE chain that is valid now (joining writes a second one
+                              and switches) */
   uint32_t reserved;
 };
 
@@ -234,11 +265,18 @@ struct rf_gpu_entry {
   uint64_t samples;
 };
 
-struct rf_module_entry { rf_ref path, build_id; uint64_t start, end, load_address, file_offset; };
+struct rf_module_entry {
+  rf_ref path, build_id;
+  uint64_t start, end, load_address, file_offset;
+};
 struct rf_site_entry {
-  rf_ref stack; /* rf_stack */
+  rf_ref stack;   /* rf_stack */
   uint32_t flags; /* 1: truncated */
-  uint64_t alloc_calls, requested_bytes, alloc_bytes, free_calls, free_bytes, live_blocks, peak_bytes, at_peak_bytes, temporary_calls, lifetime_ns;
+  uint64_t alloc_calls, requested_bytes, alloc_bytes, free_calls, free_bytes, live_blocks, peak_bytes,
+      at_peak_bytes, temporary_calls, lifetime_ns;
   double variance_bytes;
 };
-struct rf_stack { uint32_t depth, hash; uint64_t address[]; };
+struct rf_stack {
+  uint32_t depth, hash;
+  uint64_t address[];
+};

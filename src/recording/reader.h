@@ -1,7 +1,7 @@
 /*
- * The reader's side: opens a finished, living or dead process's recording (or its output file, and follows that to the
- * live copy), and hands out bounds-checked views. Survives any truncated or corrupt file: every reference is checked,
- * every chain is bounded.
+ * The reader's side: opens a finished, living or dead process's recording (or its output file, and follows
+ * that to the live copy), and hands out bounds-checked views. Survives any truncated or corrupt file: every
+ * reference is checked, every chain is bounded.
  */
 #pragma once
 
@@ -12,7 +12,8 @@
 
 struct rf_reader; /* opaque: one opened recording, a private snapshot of it */
 
-/* NULL on failure, with the reason in error (what, where, what to do). warnings (may be NULL) is told of truncation. */
+/* NULL on failure, with the reason in error (what, where, what to do). warnings (may be NULL) is told of
+ * truncation. */
 struct rf_reader *rf_reader_open(const char *path, char *error, size_t error_bytes);
 void rf_reader_close(struct rf_reader *reader);
 
@@ -27,9 +28,16 @@ const char *rf_reader_string(const struct rf_reader *reader, rf_ref ref);
 const uint64_t *rf_reader_words(const struct rf_reader *reader, rf_ref ref, size_t count);
 
 /* Walks a table: entry receives a copy of min(entry_bytes, size) bytes, the rest zero. false at the end. */
-struct rf_cursor { const struct rf_reader *reader; rf_ref chunk; uint32_t index; uint32_t kind; uint64_t budget; };
+struct rf_cursor {
+  const struct rf_reader *reader;
+  rf_ref chunk;
+  uint32_t index;
+  uint32_t kind;
+  uint64_t budget;
+};
 struct rf_cursor rf_cursor_at(const struct rf_reader *reader, rf_ref root, enum rf_table kind);
 bool rf_cursor_next(struct rf_cursor *cursor, void *entry, size_t size);
 
-/* Where a dead process left its live copy: completes the output file from it and removes the live copy. 0 or -errno. */
+/* Where a dead process left its live copy: completes the output file from it and removes the live copy. 0 or
+ * -errno. */
 int rf_recording_complete(const char *output_path);

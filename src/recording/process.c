@@ -1,0 +1,73 @@
+#include "recording/process.h"
+
+#include "recording/format.h"
+#include "recording/raw.h"
+#include "recording/text.h"
+
+static void stat_path(char *path, size_t size, uint32_t pid) {
+  struct rf_text text = rf_text_in(path, size);
+  rf_text_put(&text, "/proc/");
+  if (pid)
+    rf_text_number(&text, pid);
+  else
+    rf_text_put(&text, "self");
+  rf_text_put(&text, "/stat");
+}
+
+/* Skips count fields, each followed by one space. */
+static const char *skip_fields(const char *at, int count) {
+  while (count > 0 && *at)
+    if (*at++ == ' ') count--;
+  return at;
+}
+
+/* "pid (name) S ppid ...": the name may contain spaces and parentheses, so fields count from its last ')'. */
+int rf_process_read(uint32_t pid, struct rf_process *process) {
+  char path[32], line[1024];
+  *process = (struct rf_process){.pid = pid ? pid : rf_raw_pid()};
+  stat_path(path, sizeof path, pid);
+  long length = rf_raw_read_text(path, line, sizeof line);
+  if (length < 0) return (int)length;
+  const char *at = rf_text_last(line, ')');
+  if (!at || at[1] != ' ' || !at[2]) return -EPROTO;
+  process->state = at[2];
+  at = skip_fields(at + 2, 1); /* field 4 */
+  process->parent = (uint32_t)rf_text_parse(&at);
+  at = skip_fields(at, 16); /* field 20 */
+  process->threads = (uint32_t)rf_text_parse(&at);
+  at = skip_fields(at, 2); /* field 22 */
+  process->start_ticks = rf_text_parse(&at);
+  return 0;
+}
+
+bool rf_process_alive(uint32_t pid, uint64_t start_ticks) {
+  struct rf_process process;
+  if (!pid) return false;
+  if (rf_process_read(pid, &process) < 0) return rf_syscall(SYS_kill, pid, 0) != -ESRCH && start_ticks == 0;
+  if (start_ticks && process.start_ticks && process.start_ticks != start_ticks) return false;
+  bool ended = process.state == 'Z' || process.state == 'X';
+  return !ended || process.threads > 1;
+}
+
+void rf_process_boot_id(char boot_id[40]) {
+  if (rf_raw_read_text("/proc/sys/kernel/random/boot_id", boot_id, 40) < 36) boot_id[0] = 0;
+  boot_id[36] = 0;
+}
+
+/* The link reads "pid:[4026531836]". */
+uint64_t rf_process_pid_namespace(void) {
+  char link[64];
+  long length = rf_syscall(SYS_readlinkat, AT_FDCWD, "/proc/self/ns/pid", link, sizeof link - 1);
+  if (length < 6) return 0;
+  link[length] = 0;
+  const char *at = link + 5;
+  return rf_text_parse(&at);
+}
+
+bool rf_process_comparable(const struct rf_header *header) {
+  char boot_id[40];
+  rf_process_boot_id(boot_id);
+  uint64_t namespace = rf_process_pid_namespace();
+  if (boot_id[0] && header->boot_id[0] && !rf_text_equal(boot_id, header->boot_id)) return false;
+  return !namespace || !header->pid_namespace || namespace == header->pid_namespace;
+}

@@ -1,0 +1,34 @@
+/*
+ * Which process is meant: a pid alone is reused, so a process is (boot id, pid namespace, pid, start ticks).
+ * Raw system calls only.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct rf_header;
+
+struct rf_process {
+  uint32_t pid, parent;
+  uint64_t start_ticks; /* field 22 of /proc/PID/stat; 0: not readable */
+  uint32_t threads;
+  char state; /* R, S, D, Z, ... */
+};
+
+/* pid 0: the calling process. 0 or a negative errno (then process->pid is set for the calling process all the
+ * same). */
+int rf_process_read(uint32_t pid, struct rf_process *process);
+
+/* Whether that very process still runs. A leader that has ended while other threads go on counts as running.
+ * start_ticks 0: any process with that pid. */
+bool rf_process_alive(uint32_t pid, uint64_t start_ticks);
+
+/* Empty where /proc does not tell. */
+void rf_process_boot_id(char boot_id[40]);
+/* 0 where /proc does not tell. */
+uint64_t rf_process_pid_namespace(void);
+
+/* Whether pids in this header mean something here: same boot, same pid namespace, as far as both are known.
+ */
+bool rf_process_comparable(const struct rf_header *header);
