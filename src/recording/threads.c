@@ -3,15 +3,16 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "arch/arch.h"
+#include "arch/entry.h"
 #include "base/lock.h"
 #include "base/memory.h"
+#include "base/signals.h"
 #include "recording/writer.h"
 
 #define PAGE 4096ul
@@ -31,14 +32,7 @@ struct registry {
 };
 
 static struct registry *registry;
-static bool (*fork_hook)(void);
-
-void rf_signals_block(uint64_t *mask) {
-  uint64_t all = ~0ull;
-  rf_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, mask, sizeof all);
-}
-
-void rf_signals_restore(uint64_t mask) { rf_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, sizeof mask); }
+static struct rf_thread_hooks hooks;
 
 static void *wiped_pages(size_t bytes) {
   void *pages = rf_pages(bytes);
@@ -46,8 +40,8 @@ static void *wiped_pages(size_t bytes) {
   return pages;
 }
 
-bool rf_threads_start(bool (*forked)(void)) {
-  fork_hook = forked;
+bool rf_threads_start(const struct rf_thread_hooks *given) {
+  hooks = *given;
   if (!registry) registry = wiped_pages(PAGE);
   if (!registry) return false;
   registry->ready = 1;
@@ -157,6 +151,7 @@ static void take_over(struct rf_thread *thread, uint32_t tid) {
   memset(entry->name, 0, sizeof entry->name);
   rf_syscall(SYS_prctl, 16 /* PR_GET_NAME */, entry->name);
   find_stack(thread);
+  if (entry->generation > 1) hooks.taken_over(thread);
 }
 
 static struct rf_thread *register_locked(void) {
@@ -166,7 +161,7 @@ static struct rf_thread *register_locked(void) {
   if (!thread) return NULL;
   if (!thread->slot_capacity && !rf_thread_reserve_slots(thread, 1)) return NULL;
   take_over(thread, tid);
-  rf_tls.top = thread->first_chunk ? thread->first_chunk + 64 : NULL;
+  if (thread->first_chunk) rf_tls.top = thread->first_chunk + RF_RECORD_BYTES;
   rf_tls.self = thread;
   return thread;
 }
@@ -174,10 +169,9 @@ static struct rf_thread *register_locked(void) {
 _Static_assert(sizeof(struct rf_thread) <= ROOM_FOR_THREAD, "a thread's state outgrew its room");
 
 static struct rf_thread *register_thread(void) {
-  uint64_t mask;
-  rf_signals_block(&mask);
+  uint64_t mask = rf_signals_block();
   struct rf_thread *thread = NULL;
-  if (!registry->ready && !fork_hook()) rf_threads_silence();
+  if (!registry->ready && !hooks.forked()) rf_threads_silence();
   if (rf_tls.self && rf_tls.self->entry) thread = rf_tls.self; /* the fork hook registered it */
   else if (!registry->silent && rf_recording_header()) {
     rf_lock_take(&registry->lock);

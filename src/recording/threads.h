@@ -13,9 +13,15 @@
 
 #include "base/thread.h"
 
-/* Before the first thread is registered. forked: called in a forked child by whoever first needs its thread, signals blocked;
- * answers whether the child is recorded. */
-bool rf_threads_start(bool (*forked)(void));
+struct rf_thread_hooks {
+  /* Called in a forked child by whoever first needs its thread, signals blocked; answers whether the child is recorded. */
+  bool (*forked)(void);
+  /* A dead thread's state is about to go to this thread. */
+  void (*taken_over)(struct rf_thread *thread);
+};
+
+/* Before the first thread is registered. */
+bool rf_threads_start(const struct rf_thread_hooks *hooks);
 
 /* In a forked child, once its recording exists: an empty registry again. */
 void rf_threads_restart(void);
@@ -35,7 +41,3 @@ bool rf_thread_reserve_slots(struct rf_thread *thread, uint32_t count);
 
 /* All threads ever registered, newest first; for summing up. */
 struct rf_thread *rf_threads_first(void);
-
-/* Blocks every signal on this thread; mask receives what to give back. Raw system calls. */
-void rf_signals_block(uint64_t *mask);
-void rf_signals_restore(uint64_t mask);

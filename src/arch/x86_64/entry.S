@@ -281,17 +281,16 @@ rf_on_own_stack:
   .cfi_endproc
 .size rf_on_own_stack, .-rf_on_own_stack
 
-/* rf_exit_rare(rdi, rsi) on an own stack, every register preserved, so that rf_exit need not save those it does not use. */
-.globl rf_exit_on_own_stack
-.hidden rf_exit_on_own_stack
-.type rf_exit_on_own_stack, @function
-rf_exit_on_own_stack:
+/* rcx(rdi, rsi, rdx) on an own stack, every register preserved, so that its callers need not save those they do not use. */
+.globl rf_preserved_on_own_stack
+.hidden rf_preserved_on_own_stack
+.type rf_preserved_on_own_stack, @function
+rf_preserved_on_own_stack:
   .cfi_startproc
   .irp reg, rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11
   push \reg
   .cfi_adjust_cfa_offset 8
   .endr
-  lea rcx, rf_exit_rare[rip]
   call rf_on_own_stack
   .irp reg, r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax
   pop \reg
@@ -299,7 +298,7 @@ rf_exit_on_own_stack:
   .endr
   ret
   .cfi_endproc
-.size rf_exit_on_own_stack, .-rf_exit_on_own_stack
+.size rf_preserved_on_own_stack, .-rf_preserved_on_own_stack
 
 .section .bss.rf_own_stacks,"aw",@nobits
 .balign 4096

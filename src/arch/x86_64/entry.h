@@ -23,7 +23,9 @@ enum { RF_ENTER_RETRY = 0, RF_ENTER_BYPASS = 1 }; /* other answers: a filled rec
 uintptr_t rf_enter_slow(uint32_t id, uintptr_t position, struct rf_record *rbx);
 RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t now);
 void rf_exit_rare(struct rf_record *record, uint64_t now);
-RF_PRESERVE_ALL void rf_exit_on_own_stack(struct rf_record *record, uint64_t now);
 RF_PRESERVE_ALL void rf_tail(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot);
 
+/* function(a, b, c) on one of Refunc's own stacks (32 KB each). */
 uintptr_t rf_on_own_stack(uintptr_t a, uintptr_t b, uintptr_t c, void *function);
+/* The same, but every register is preserved and there is no answer. */
+RF_PRESERVE_ALL void rf_preserved_on_own_stack(uintptr_t a, uintptr_t b, uintptr_t c, void *function);

@@ -1,0 +1,36 @@
+/*
+ * Adding one duration to a slot. Lives in the header so that rf_exit has it inline; general registers only.
+ * A slot belongs to one thread at a time, so nothing here is atomic beyond what one instruction is: a signal handler that
+ * runs in between adds its own calls correctly, at worst a new minimum or maximum of its own is lost.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/histogram.h"
+#include "recording/format.h"
+
+/* Start of the recording in this process; refs count from here. */
+extern char *rf_trace_base __attribute__((visibility("hidden")));
+
+/* The histogram's counter for duration, or NULL where its octave does not exist yet. */
+static inline uint64_t *rf_slot_counter(const struct rf_slot *slot, uint64_t duration) {
+  struct rf_bucket bucket = rf_bucket_of(duration);
+  rf_ref octave = slot->octave[bucket.octave];
+  return octave ? (uint64_t *)(rf_trace_base + octave) + bucket.index : NULL;
+}
+
+/* counter may be NULL when the recording is full: the rest is counted all the same. */
+static inline void rf_slot_add(struct rf_slot *slot, uint64_t duration, uint64_t child, uint64_t *counter) {
+  slot->durations++;
+  slot->sum += duration;
+  slot->sum_self += duration > child ? duration - child : 0;
+  if (--slot->depth == 0) slot->sum_outer += duration;
+  unsigned __int128 square = (unsigned __int128)duration * duration;
+  uint64_t low = slot->square_low + (uint64_t)square;
+  slot->square_high += (uint64_t)(square >> 64) + (low < slot->square_low);
+  slot->square_low = low;
+  if (duration < slot->min) slot->min = duration;
+  if (duration > slot->max) slot->max = duration;
+  if (counter) ++*counter;
+}

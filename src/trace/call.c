@@ -1,0 +1,301 @@
+/* See call.h. Compiled with general registers only; whatever may use others runs under rf_with_vectors_saved(). */
+#include "trace/call.h"
+
+#include <signal.h>
+#include <stddef.h>
+
+#include "arch/arch.h"
+#include "arch/entry.h"
+#include "base/signals.h"
+#include "base/thread.h"
+#include "recording/threads.h"
+#include "recording/writer.h"
+#include "trace/account.h"
+#include "trace/records.h"
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define SLOTS_PER_CHUNK 16
+
+_Static_assert(offsetof(struct rf_thread, slot_capacity) == 0, "entry.S: THREAD_CAPACITY");
+_Static_assert(offsetof(struct rf_thread, slots) == 8, "entry.S: THREAD_SLOTS");
+_Static_assert(offsetof(struct rf_thread, stack_low) == 16, "entry.S: THREAD_STACK_LOW");
+_Static_assert(offsetof(struct rf_tls, self) == 0 && offsetof(struct rf_tls, top) == 8, "entry.S: TLS_*");
+_Static_assert(offsetof(struct rf_slot, entered) == RF_SLOT_ENTERED, "entry.S");
+_Static_assert(offsetof(struct rf_slot, depth) == RF_SLOT_DEPTH, "entry.S");
+
+struct rf_site *rf_sites;
+char *rf_trace_base;
+static uint64_t probe_outside;
+static uint32_t function_count; /* read by threads that run: raised last */
+static uint64_t dropped;
+static bool silent; /* a child that is not followed: its functions stay patched, but pass through */
+
+void rf_calls_start(void) { rf_trace_base = (char *)rf_recording_header(); }
+void rf_calls_set_probe_cost(uint64_t outside_cycles) { probe_outside = outside_cycles; }
+void rf_calls_set_function_count(uint32_t count) { function_count = count; }
+void rf_calls_silence(void) { silent = true; }
+uint64_t rf_calls_dropped(void) { return dropped; }
+
+/* ---- exit ---- */
+
+RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t now) {
+  struct rf_thread *thread = rf_tls.self;
+  if (LIKELY(!record->flags && rf_tls.top == (char *)(record + 1) && thread->slot_capacity)) {
+    struct rf_slot *slot = record->slot;
+    uint64_t duration = now > record->start ? now - record->start : 0;
+    uint64_t *counter = rf_slot_counter(slot, duration);
+    if (LIKELY(counter)) {
+      record[-1].child += duration + probe_outside;
+      rf_slot_add(slot, duration, record->child, counter);
+      record->position = RF_RECORD_FREE;
+      __atomic_signal_fence(__ATOMIC_SEQ_CST);
+      rf_tls.top = (char *)record;
+      return;
+    }
+  }
+  rf_preserved_on_own_stack((uintptr_t)record, now, 0, rf_exit_rare);
+}
+
+static void make_octave(struct rf_slot *slot, uint32_t octave) {
+  uint64_t *counters = rf_recording_alloc(RF_SUBBUCKETS * sizeof *counters);
+  if (!counters) rf_recording_header()->dropped_samples++;
+  else slot->octave[octave] = rf_recording_ref(counters);
+}
+
+/* A duration with all that may be missing for it. */
+static void add_duration(struct rf_slot *slot, uint64_t duration, uint64_t child) {
+  if (!rf_slot_counter(slot, duration))
+    rf_with_vectors_saved(make_octave, (uintptr_t)slot, rf_bucket_of(duration).octave);
+  rf_slot_add(slot, duration, child, rf_slot_counter(slot, duration));
+}
+
+/* Ends a call that will not return. With a mark of the personality its end is known, else it counts without a duration. */
+static void close_dead(struct rf_record *record) {
+  struct rf_slot *slot = record->slot;
+  if (slot && !(record->flags & RF_RECORD_INHERITED)) {
+    slot->unwound++;
+    if (record->flags & RF_RECORD_UNWOUND) {
+      uint64_t duration = record->body > record->start ? record->body - record->start : 0;
+      add_duration(slot, duration, record->child);
+      struct rf_record *below = record->flags & RF_RECORD_FOREIGN ? NULL : rf_record_below(record);
+      if (below) below->child += duration + probe_outside;
+    } else if (slot->depth) {
+      slot->depth--;
+    }
+  }
+  record->flags = 0;
+  record->position = RF_RECORD_FREE;
+}
+
+/* Frees the pile down to record, which stays. */
+static void close_above(struct rf_record *record) {
+  struct rf_record *top = (struct rf_record *)rf_tls.top;
+  while (top && (top = rf_record_below(top)) && top != record) close_dead(top);
+}
+
+static struct rf_slot *slot_for(struct rf_thread *thread, uint32_t id);
+
+static void exit_foreign(struct rf_record *record, uint64_t now) {
+  struct rf_thread *thread = rf_thread_get();
+  struct rf_slot *slot = record->slot;
+  if (slot && thread && !(record->flags & RF_RECORD_INHERITED)) {
+    struct rf_slot *mine = slot_for(thread, record->id); /* it may have begun on another thread */
+    if (mine && mine != slot) {
+      if (slot->depth) slot->depth--;
+      mine->depth++;
+    }
+    add_duration(mine ? mine : slot, now > record->start ? now - record->start : 0, record->child);
+  }
+  rf_foreign_give(record);
+}
+
+static void exit_own(struct rf_record *record, uint64_t now) {
+  close_above(record);
+  struct rf_slot *slot = record->slot;
+  if (slot && !(record->flags & RF_RECORD_INHERITED)) {
+    uint64_t duration = now > record->start ? now - record->start : 0;
+    struct rf_record *below = rf_record_below(record);
+    if (below) below->child += duration + probe_outside;
+    add_duration(slot, duration, record->child);
+  }
+  record->flags = 0;
+  record->position = RF_RECORD_FREE;
+  rf_tls.top = (char *)record;
+}
+
+void rf_exit_rare(struct rf_record *record, uint64_t now) {
+  uint64_t mask = rf_signals_block();
+  rf_tls.internal++;
+  if (rf_threads_forked()) rf_with_vectors_saved(rf_thread_get, 0, 0);
+  if (record->flags & RF_RECORD_FOREIGN) exit_foreign(record, now);
+  else exit_own(record, now);
+  rf_tls.internal--;
+  rf_signals_restore(mask);
+}
+
+static void make_octave_for(struct rf_slot *slot, uint64_t duration) {
+  rf_with_vectors_saved(make_octave, (uintptr_t)slot, rf_bucket_of(duration).octave);
+}
+
+/* f ended in a jump to another timed function: its time ends here, its record goes on as that function's. */
+RF_PRESERVE_ALL void rf_tail(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot) {
+  uint64_t duration = now > record->start ? now - record->start : 0;
+  struct rf_slot *ended = record->slot;
+  if (LIKELY(ended && !(record->flags & RF_RECORD_INHERITED))) {
+    if (!rf_slot_counter(ended, duration))
+      rf_preserved_on_own_stack((uintptr_t)ended, duration, 0, make_octave_for);
+    rf_slot_add(ended, duration, record->child, rf_slot_counter(ended, duration));
+    if (!(record->flags & RF_RECORD_FOREIGN)) record[-1].child += duration + probe_outside;
+  }
+  record->flags &= RF_RECORD_FOREIGN;
+  record->slot = slot;
+  record->child = 0;
+  record->id = id;
+  record->body = rf_sites[id].body;
+  slot->entered++;
+  slot->depth++;
+  record->start = now;
+}
+
+/* ---- entry ---- */
+
+static struct rf_slot *new_slot(struct rf_thread *thread, uint32_t id) {
+  struct rf_slot *slot = rf_table_append(&thread->entry->slots, RF_TABLE_SLOT, sizeof *slot, SLOTS_PER_CHUNK);
+  if (!slot) return NULL;
+  slot->function = id;
+  slot->min = UINT64_MAX;
+  rf_table_publish(thread->entry->slots);
+  return slot;
+}
+
+static struct rf_slot *find_slot(struct rf_thread *thread, uint32_t id) {
+  if (id >= thread->slot_capacity && !rf_thread_reserve_slots(thread, function_count)) return NULL;
+  struct rf_slot *slot = thread->known_slots[id];
+  if (!slot) slot = new_slot(thread, id);
+  if (!slot) return NULL;
+  slot->threads++;
+  thread->known_slots[id] = slot;
+  thread->slots[id] = slot;
+  return slot;
+}
+
+static struct rf_slot *slot_for(struct rf_thread *thread, uint32_t id) {
+  if (id < thread->slot_capacity && thread->slots[id]) return thread->slots[id];
+  return (struct rf_slot *)rf_with_vectors_saved(find_slot, (uintptr_t)thread, id);
+}
+
+/* A signal stack may lie in a frame of the thread's own stack: positions there prove nothing. */
+static bool on_signal_stack(void) {
+  stack_t stack;
+  return rf_syscall(SYS_sigaltstack, 0, &stack) == 0 && (stack.ss_flags & SS_ONSTACK);
+}
+
+static bool is_tail_call(uintptr_t position, const struct rf_record *rbx) {
+  return *(uintptr_t *)position == (uintptr_t)rf_return && rbx->position == position;
+}
+
+/* Records whose frames are gone, as this call shows by running at or above their positions. */
+static void close_passed(uintptr_t position) {
+  struct rf_record *top = (struct rf_record *)rf_tls.top, *below;
+  while (top && (below = rf_record_below(top)) && below->position <= position) {
+    close_dead(below);
+    top = below;
+  }
+  rf_tls.top = (char *)top;
+}
+
+static struct rf_record *begin_foreign(uint32_t id, uintptr_t position, struct rf_record *rbx, struct rf_slot *slot) {
+  if (is_tail_call(position, rbx)) {
+    rf_tail(rbx, id, rf_cycles(), slot);
+    return rbx;
+  }
+  struct rf_record *record = rf_foreign_take(position, close_dead);
+  if (!record) return NULL;
+  record->return_address = *(uintptr_t *)position;
+  record->rbx = (uintptr_t)rbx;
+  record->slot = slot;
+  record->id = id;
+  record->body = rf_sites[id].body;
+  slot->entered++;
+  slot->depth++;
+  return record;
+}
+
+static uintptr_t prepare(uint32_t id, uintptr_t position, struct rf_record *rbx) {
+  struct rf_thread *thread = rf_tls.self;
+  if (!thread || !thread->entry) thread = (struct rf_thread *)rf_with_vectors_saved(rf_thread_get, 0, 0);
+  struct rf_slot *slot = thread ? slot_for(thread, id) : NULL;
+  if (!slot) {
+    dropped++;
+    return RF_ENTER_BYPASS;
+  }
+  bool own = position >= thread->stack_low && position < thread->stack_high;
+  if (own && rf_tls.top) {
+    struct rf_record *below = (struct rf_record *)rf_tls.top - 1;
+    bool passed = below->position <= position && !is_tail_call(position, rbx);
+    if (passed && on_signal_stack()) own = false;
+    else if (passed) close_passed(position);
+  }
+  if (!own) {
+    struct rf_record *record = begin_foreign(id, position, rbx, slot);
+    return record ? (uintptr_t)record : RF_ENTER_BYPASS;
+  }
+  return rf_records_make_room(thread) ? RF_ENTER_RETRY : RF_ENTER_BYPASS;
+}
+
+uintptr_t rf_enter_slow(uint32_t id, uintptr_t position, struct rf_record *rbx) {
+  if (rf_tls.internal || silent || id >= function_count) return RF_ENTER_BYPASS;
+  uint64_t mask = rf_signals_block();
+  rf_tls.internal++;
+  uintptr_t answer = prepare(id, position, rbx);
+  rf_tls.internal--;
+  rf_signals_restore(mask);
+  return answer;
+}
+
+/* ---- other ends ---- */
+
+static void inherit(struct rf_record *record) {
+  record->slot = NULL;
+  record->flags |= RF_RECORD_INHERITED;
+}
+
+static void inherit_pile(void) {
+  struct rf_record *record = (struct rf_record *)rf_tls.top;
+  while (record && (record = rf_record_below(record))) inherit(record);
+}
+
+void rf_calls_inherit(void) {
+  inherit_pile();
+  rf_foreign_visit(inherit);
+}
+
+static void abandon(struct rf_record *record) {
+  if (record->flags & RF_RECORD_UNWOUND) close_dead(record);
+}
+
+void rf_calls_abandon(struct rf_thread *thread) { rf_records_clear(thread, abandon); }
+
+/*
+ * Called by whatever unwinder passes an entry frame on its second round: the call has ended here. It only marks the topmost
+ * unmarked record; which one it is can't be asked of the unwinder, whose copy may be any. A wrong mark does no harm:
+ * a call that returns after all ignores it.
+ */
+int rf_personality(int version, int actions, uint64_t class, void *exception, void *context);
+int rf_personality(int version, int actions, uint64_t class, void *exception, void *context) {
+  enum { CLEANUP_PHASE = 2, CONTINUE_UNWIND = 8 };
+  (void)version, (void)class, (void)exception, (void)context;
+  if (!(actions & CLEANUP_PHASE) || !rf_tls.self) return CONTINUE_UNWIND;
+  struct rf_record *record = (struct rf_record *)rf_tls.top;
+  uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+  struct rf_thread *thread = rf_tls.self;
+  if (here < thread->stack_low || here >= thread->stack_high) return CONTINUE_UNWIND;
+  while (record && (record = rf_record_below(record)))
+    if (!(record->flags & RF_RECORD_UNWOUND)) {
+      if (record->position == RF_RECORD_FREE) continue;
+      record->body = rf_cycles();
+      record->flags |= RF_RECORD_UNWOUND;
+      break;
+    }
+  return CONTINUE_UNWIND;
+}

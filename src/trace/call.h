@@ -1,0 +1,33 @@
+/*
+ * Calls in flight: what happens between a function's entry and its exit, behind the assembly of src/arch.
+ *
+ *   entry ─▶ record on the thread's pile ─▶ body ─▶ rf_exit: duration into slot and caller's record ─▶ record freed
+ *                                             └─ exception, longjmp, ...: the record stays, dead, until the next entry, exit or
+ *                                                summing-up on that stack closes it by its position
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "recording/format.h"
+
+/* Once, before the first patch, and again in a forked child whose recording is new. probe_outside: what a probe costs the caller
+ * beyond the timed duration, in cycles. */
+void rf_calls_start(void);
+void rf_calls_set_probe_cost(uint64_t outside_cycles);
+
+/* Functions with an id below this can be called; raised after their sites are filled. */
+void rf_calls_set_function_count(uint32_t count);
+
+/* In a forked child, on its only thread: calls in flight belong to the parent; they return, but count nothing here. */
+void rf_calls_inherit(void);
+
+/* From now on timed functions pass through (a child that is not followed). */
+void rf_calls_silence(void);
+
+/* A dead thread's pile, before a new thread takes it over: closes what exceptions left. */
+struct rf_thread;
+void rf_calls_abandon(struct rf_thread *thread);
+
+/* Calls that could not be timed for want of memory. */
+uint64_t rf_calls_dropped(void);
