@@ -1,0 +1,61 @@
+/*
+ * A signal between any two instructions of the hook, whose handler calls traced functions and unwinds: the program steps
+ * itself through traced calls with the trap flag. Every stack must lead back to main.
+ * flags: -O2
+ * flags: -O2 -DALTERNATE
+ * trace: stepped, in_handler, nested
+ * option: timing.budget=off
+ * calls: stepped 40
+ * calls: nested 40
+ * expect: r.calls("in_handler") > 40 and r.function("in_handler")["open"] == 0
+ */
+#include <execinfo.h>
+#include <signal.h>
+#include <string.h>
+#include <ucontext.h>
+
+#include "case.h"
+
+static volatile long steps, handled, lost;
+static char *main_start, *main_end;
+
+TRACED int nested(int x) { return x + 1; }
+TRACED int stepped(int x) { return nested(x) * 2; }
+TRACED int in_handler(int x) { return x - 1; }
+
+static void trapped(int signal, siginfo_t *info, void *context) {
+  void *frames[64];
+  steps++;
+  handled += in_handler(2);
+  int depth = backtrace(frames, 64), found = 0;
+  for (int i = 0; i < depth; i++) found |= (char *)frames[i] > main_start && (char *)frames[i] < main_end;
+  if (!found) {
+    if (!lost++) fprintf(stderr, "no main on the stack at step %ld, depth %d\n", steps, depth), backtrace_symbols_fd(frames, depth, 2);
+  }
+}
+
+static inline void step(int on) {
+  if (on) __asm__ volatile("pushfq\n orq $0x100, (%%rsp)\n popfq" ::: "memory", "cc");
+  else __asm__ volatile("pushfq\n andq $~0x100, (%%rsp)\n popfq" ::: "memory", "cc");
+}
+
+__attribute__((noinline, section("main_text"))) int main(void) {
+  extern char __start_main_text[], __stop_main_text[];
+  main_start = __start_main_text, main_end = __stop_main_text;
+  struct sigaction action = {.sa_sigaction = trapped, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+#ifdef ALTERNATE
+  static char alternate[65536];
+  stack_t stack = {.ss_sp = alternate, .ss_size = sizeof alternate};
+  sigaltstack(&stack, 0);
+#endif
+  void *warm[4];
+  backtrace(warm, 4); /* loads libgcc */
+  sigaction(SIGTRAP, &action, 0);
+  for (int i = 0; i < 40; i++) {
+    step(1);
+    int result = stepped(i);
+    step(0);
+    REQUIRE(result == (i + 1) * 2);
+  }
+  REQUIRE(steps > 200 && handled == steps && lost == 0);
+}
