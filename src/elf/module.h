@@ -1,6 +1,6 @@
 /*
- * Loaded modules and what their files say about functions. Reads link maps' program headers in memory and files by mmap;
- * calls no loader function except dl_iterate_phdr, allocates from base/memory only.
+ * Loaded modules and what their files say about functions. Reads link maps' program headers in memory and
+ * files by mmap; calls no loader function except dl_iterate_phdr, allocates from base/memory only.
  */
 #pragma once
 
@@ -9,9 +9,10 @@
 #include <stdint.h>
 
 struct rf_module {
-  const char *path;      /* as the kernel knows it; the executable's is /proc/self/exe resolved; "[vdso]" for the vDSO */
-  const char *name;      /* base name of path */
-  uintptr_t load_address; /* the difference between addresses and the file's virtual addresses */
+  const char
+      *path; /* as the kernel knows it; the executable's is /proc/self/exe resolved; "[vdso]" for the vDSO */
+  const char *name;               /* base name of path */
+  uintptr_t load_address;         /* the difference between addresses and the file's virtual addresses */
   uintptr_t text_start, text_end; /* its executable segments' hull */
   uint8_t build_id[20];
   uint32_t build_id_bytes;
@@ -19,8 +20,8 @@ struct rf_module {
   size_t program_header_count;
 };
 
-/* Every module that is loaded now, in link order, our own excluded; visit returns false to stop. Strings live during
- * the visit. */
+/* Every module that is loaded now, in link order, our own excluded; visit returns false to stop. Strings live
+ * during the visit. */
 void rf_modules_visit(bool (*visit)(void *user, const struct rf_module *module), void *user);
 
 enum rf_symbol_kind { RF_SYMBOL_FUNCTION, RF_SYMBOL_IFUNC };
@@ -34,11 +35,12 @@ struct rf_symbol {
 };
 
 /*
- * Every function symbol of a module from .dynsym, .symtab, .gnu_debugdata (liblzma, dlopened), and the debug file that
- * build-id or .gnu_debuglink name under /usr/lib/debug (CRC and build-id checked). Each (name, address) pair once per
- * table at most; the same pair may come from two tables. Undefined, absolute and out-of-text symbols are left out.
- * Lying tables are survived. Returns how many tables were read (0: stripped and without dynamic symbols).
- * where (may be NULL) receives a bit set: 1 dynsym, 2 symtab, 4 gnu_debugdata, 8 debug file.
+ * Every function symbol of a module from .dynsym, .symtab, .gnu_debugdata (liblzma, dlopened), and the debug
+ * file that build-id or .gnu_debuglink name under /usr/lib/debug (CRC and build-id checked). Each (name,
+ * address) pair once per table at most; the same pair may come from two tables. Undefined, absolute and
+ * out-of-text symbols are left out. Lying tables are survived. Returns how many tables were read (0: stripped
+ * and without dynamic symbols). where (may be NULL) receives a bit set: 1 dynsym, 2 symtab, 4 gnu_debugdata,
+ * 8 debug file.
  */
-int rf_symbols_visit(const struct rf_module *module, bool (*visit)(void *user, const struct rf_symbol *symbol), void *user,
-                     unsigned *where);
+int rf_symbols_visit(const struct rf_module *module,
+                     bool (*visit)(void *user, const struct rf_symbol *symbol), void *user, unsigned *where);

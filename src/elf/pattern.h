@@ -1,12 +1,14 @@
 /*
  * Patterns that choose functions: name, glob, /regex/, each with an optional "module!" glob in front.
- * Compiled once; a set is matched against every symbol, so that a million symbols and 50 patterns take under a second:
- * exact names are looked up in a hash table, globs are tried by their literal prefix first, only then the slow forms.
+ * Compiled once; a set is matched against every symbol, so that a million symbols and 50 patterns take under
+ * a second: exact names are looked up in a hash table, globs are tried by their literal prefix first, only
+ * then the slow forms.
  *
- * A pattern is matched against the demangled name without return type and, unless the pattern contains '(', without
- * parameters; C symbols and a clone's source name (f for f.constprop.0, f.isra.1, f.part.2, f.cold, f.lto_priv.3) likewise.
- * A plain C++ name ns::f stands for every overload; also for ns::f<int> of a template. A glob contains * or ? outside
- * operator* and (anonymous namespace). POSIX extended regular expressions search anywhere (anchor with ^ and $).
+ * A pattern is matched against the demangled name without return type and, unless the pattern contains '(',
+ * without parameters; C symbols and a clone's source name (f for f.constprop.0, f.isra.1, f.part.2, f.cold,
+ * f.lto_priv.3) likewise. A plain C++ name ns::f stands for every overload; also for ns::f<int> of a
+ * template. A glob contains * or ? outside operator* and (anonymous namespace). POSIX extended regular
+ * expressions search anywhere (anchor with ^ and $).
  */
 #pragma once
 
@@ -15,7 +17,8 @@
 
 struct rf_pattern_set; /* opaque */
 
-/* error receives one line: what is wrong with the pattern and what would be right. Returns its index, or -1. */
+/* error receives one line: what is wrong with the pattern and what would be right. Returns its index, or -1.
+ */
 struct rf_pattern_set *rf_pattern_set_new(void);
 int rf_pattern_add(struct rf_pattern_set *set, const char *pattern, char *error, size_t error_bytes);
 void rf_pattern_set_free(struct rf_pattern_set *set);
@@ -24,18 +27,21 @@ const char *rf_pattern_text(const struct rf_pattern_set *set, size_t index);
 
 /* Whether any pattern could match in this module (by its base name): lets whole modules be left out. */
 bool rf_pattern_wants_module(const struct rf_pattern_set *set, const char *module);
-/* Index of the first pattern that the symbol matches, or -1. symbol as in the symbol table. Cost: about 50 ns for plain names. */
+/* Index of the first pattern that the symbol matches, or -1. symbol as in the symbol table. Cost: about 50 ns
+ * for plain names. */
 int rf_pattern_match(const struct rf_pattern_set *set, const char *module, const char *symbol);
 /* Calls hit for every pattern that matches. */
 void rf_pattern_match_all(const struct rf_pattern_set *set, const char *module, const char *symbol,
                           void (*hit)(void *user, size_t index), void *user);
 
-/* The source name of a clone: length of the part of symbol before .constprop.N, .isra.N, .part.N, .lto_priv.N, .cold, .llvm.N; its whole length for others. */
+/* The source name of a clone: length of the part of symbol before .constprop.N, .isra.N, .part.N,
+ * .lto_priv.N, .cold, .llvm.N; its whole length for others. */
 size_t rf_symbol_base_length(const char *symbol);
 /* Whether symbol is a .cold part, which is never patched. */
 bool rf_symbol_is_cold(const char *symbol);
 
-/* Names seen while matching that come nearest to a pattern that matched nothing; feed each symbol, then ask. At most 3, newline-separated. */
+/* Names seen while matching that come nearest to a pattern that matched nothing; feed each symbol, then ask.
+ * At most 3, newline-separated. */
 struct rf_nearest_names; /* opaque */
 struct rf_nearest_names *rf_nearest_names_new(const char *pattern);
 void rf_nearest_names_feed(struct rf_nearest_names *nearest, const char *symbol);
