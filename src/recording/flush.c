@@ -12,10 +12,10 @@
  * this thread alone: nobody else waits for flush_lock without a limit.
  */
 #include "base/log.h"
+#include "recording/compose.h"
 #include "recording/inner.h"
 #include "recording/live.h"
 #include "recording/raw.h"
-#include "recording/text.h"
 #include "recording/writer.h"
 
 #define END_WAIT_NS INT64_C(2000000000)     /* for a write-through that is under way when the process ends */
@@ -143,13 +143,21 @@ static void remove_live_copy(struct rf_recording *r) {
   if (found.st_dev == r->live_dev && found.st_ino == r->live_inode) rf_raw_unlink(r->live_path);
 }
 
-static void say_what_failed(const struct rf_recording *r, int error) {
-  if (r->backing == RF_BACKING_LIVE)
-    rf_log_once(RF_LOG_WARN,
-                "cannot complete %s: %s; the recording stays in %s, and refunc report completes it later",
-                r->output_path, rf_error_text(error), r->live_path);
-  else
-    rf_log_once(RF_LOG_WARN, "cannot complete %s: %s", r->output_path, rf_error_text(error));
+/* Once for all failures, and without libc: the sampler may be the first to meet one. */
+static void say_what_failed(struct rf_recording *r, int error) {
+  char message[2600];
+  struct rf_text text = rf_text_in(message, sizeof message);
+  if (__atomic_exchange_n(&r->said, 1, __ATOMIC_RELAXED)) return;
+  rf_text_put(&text, "cannot write the recording ");
+  rf_text_put(&text, r->output_path);
+  rf_text_put(&text, ": ");
+  rf_text_put(&text, error == -ETIMEDOUT ? "the disk does not answer" : rf_error_text(error));
+  if (r->backing == RF_BACKING_LIVE) {
+    rf_text_put(&text, "; it stays in ");
+    rf_text_put(&text, r->live_path);
+    rf_text_put(&text, ", and refunc report completes it once that can be written");
+  }
+  rf_log_plain(RF_LOG_WARN, message);
 }
 
 /* The holder may wait for a disk, or have been ended in the middle: not longer than wait_ns. */
@@ -166,7 +174,9 @@ static bool take_bounded(struct rf_lock *lock, int64_t wait_ns) {
 static int flush_locked(struct rf_recording *r, bool finished) {
   header_of(r)->last_write_monotonic_ns = rf_raw_clock(CLOCK_MONOTONIC);
   if (!finished && !r->finished) rf_recording_grow_ahead(r);
-  return r->trouble = write_through(r, finished || r->finished);
+  int result = write_through(r, finished || r->finished);
+  if (result < 0) say_what_failed(r, result);
+  return result;
 }
 
 /* Signals are blocked while the lock is held: a handler that exits would wait for its own thread. */

@@ -35,7 +35,7 @@ struct rf_recording {
   uint64_t *hashes; /* of each page as it was last written; touched from the first page on */
   char *stage;      /* RF_STAGE_PAGES pages */
   int64_t header_written_ns;
-  int trouble; /* the last failure of the write-through, a negative errno; 0: none */
+  uint32_t said; /* the user was told once that the output can't be written */
   char live_path[256];
   char output_path[1024];
 };

@@ -2,9 +2,9 @@
 
 #include <sys/file.h>
 
+#include "recording/compose.h"
 #include "recording/process.h"
 #include "recording/raw.h"
-#include "recording/text.h"
 
 #define COPY_BYTES 65536u
 
@@ -115,7 +115,7 @@ static int copy_header(int to, struct rf_header *header, char *page) {
   return rf_raw_write_at(to, &header->state, sizeof header->state, offsetof(struct rf_header, state));
 }
 
-static bool same_process(const struct rf_header *a, const struct rf_header *b) {
+bool rf_live_same(const struct rf_header *a, const struct rf_header *b) {
   return a->pid == b->pid && a->pid_start_ticks == b->pid_start_ticks &&
          rf_text_equal(a->boot_id, b->boot_id) && a->start_monotonic_ns == b->start_monotonic_ns;
 }
@@ -128,13 +128,15 @@ static int check_output(int output, const struct rf_header *live) {
   if (rf_raw_stat_fd(output, &found) == 0 && found.st_size == 0) return 0;
   int result = rf_live_header(output, &header);
   if (result < 0) return result;
-  if (!same_process(&header, live)) return -ESTALE;
+  if (!rf_live_same(&header, live)) return -ESTALE;
   return header.state == RF_STATE_FINISHED;
 }
 
+/* An output that was removed is made again, but not by root for others: the path is theirs to choose. */
 static int open_output(const struct rf_header *live, uint32_t uid) {
   int fd = rf_live_open(live->output_path, O_RDWR, uid, 0, 0);
-  return fd == -ENOENT ? rf_raw_open(live->output_path, O_RDWR | O_CREAT | O_EXCL, 0600) : fd;
+  bool own = uid == (uint32_t)rf_syscall(SYS_geteuid);
+  return fd == -ENOENT && own ? rf_raw_open(live->output_path, O_RDWR | O_CREAT | O_EXCL, 0600) : fd;
 }
 
 static int fill_output(int live, struct rf_header *header, uint32_t uid) {

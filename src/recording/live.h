@@ -30,6 +30,9 @@ int rf_live_open(const char *path, int flags, uint32_t uid, uint64_t device, uin
 /* Reads and checks a header: 0, -EPROTO for anything that is not a recording of this major version. */
 int rf_live_header(int fd, struct rf_header *header);
 
+/* Whether both are of one recording: the process, and its image by the moment it started. */
+bool rf_live_same(const struct rf_header *a, const struct rf_header *b);
+
 /*
  * Completes the output file that a live copy names from it, with the given end where the copy knows none, and
  * removes the copy: for processes that have ended, or whose image was replaced. Also right when another

@@ -2,8 +2,8 @@
 
 #include <errno.h>
 
+#include "recording/compose.h"
 #include "recording/raw.h"
-#include "recording/text.h"
 
 const char *rf_place_variable(char *const *environment, const char *name) {
   for (; environment && *environment; environment++) {

@@ -1,8 +1,10 @@
 #include "recording/process.h"
 
+#include "recording/compose.h"
 #include "recording/format.h"
 #include "recording/raw.h"
-#include "recording/text.h"
+
+#define RECENT_NS INT64_C(15000000000) /* an idle process is written every 10 s */
 
 static void stat_path(char *path, size_t size, uint32_t pid) {
   struct rf_text text = rf_text_in(path, size);
@@ -64,10 +66,26 @@ uint64_t rf_process_pid_namespace(void) {
   return rf_text_parse(&at);
 }
 
-bool rf_process_comparable(const struct rf_header *header) {
+enum relation { ELSEWHEN, ELSEWHERE, HERE }; /* another boot; another pid namespace; pids mean something */
+
+static enum relation relation_to(const struct rf_header *header) {
   char boot_id[40];
   rf_process_boot_id(boot_id);
+  if (boot_id[0] && header->boot_id[0] && !rf_text_equal(boot_id, header->boot_id)) return ELSEWHEN;
   uint64_t namespace = rf_process_pid_namespace();
-  if (boot_id[0] && header->boot_id[0] && !rf_text_equal(boot_id, header->boot_id)) return false;
-  return !namespace || !header->pid_namespace || namespace == header->pid_namespace;
+  return namespace && header->pid_namespace && namespace != header->pid_namespace ? ELSEWHERE : HERE;
+}
+
+bool rf_process_comparable(const struct rf_header *header) { return relation_to(header) == HERE; }
+
+bool rf_process_writes(const struct rf_header *header) {
+  if (header->state == RF_STATE_FINISHED || header->exit_kind != RF_EXIT_RUNNING) return false;
+  switch (relation_to(header)) {
+  case HERE: return rf_process_alive(header->pid, header->pid_start_ticks);
+  case ELSEWHERE: {
+    int64_t now = rf_raw_clock(CLOCK_MONOTONIC);
+    return now >= header->last_write_monotonic_ns && now - header->last_write_monotonic_ns < RECENT_NS;
+  }
+  default: return false;
+  }
 }

@@ -32,3 +32,7 @@ uint64_t rf_process_pid_namespace(void);
 /* Whether pids in this header mean something here: same boot, same pid namespace, as far as both are known.
  */
 bool rf_process_comparable(const struct rf_header *header);
+
+/* Whether the process of this header still runs, as far as can be told: in another pid namespace by when it
+ * was last written (within 15 s). Never for a finished one, or one of an earlier boot. */
+bool rf_process_writes(const struct rf_header *header);

@@ -12,8 +12,12 @@
 
 struct rf_reader; /* opaque: one opened recording, a private snapshot of it */
 
-/* NULL on failure, with the reason in error (what, where, what to do). warnings (may be NULL) is told of
- * truncation. */
+/*
+ * path: an output file (followed to the live copy while its process lives) or a live copy. NULL on failure,
+ * with the reason in error (what, where, what to do). A copy of the whole recording is taken: what the
+ * process does afterwards is not seen. Of a running process that copy is consistent: every published entry is
+ * whole. Cost: about 1 ms per MB.
+ */
 struct rf_reader *rf_reader_open(const char *path, char *error, size_t error_bytes);
 void rf_reader_close(struct rf_reader *reader);
 
@@ -38,6 +42,22 @@ struct rf_cursor {
 struct rf_cursor rf_cursor_at(const struct rf_reader *reader, rf_ref root, enum rf_table kind);
 bool rf_cursor_next(struct rf_cursor *cursor, void *entry, size_t size);
 
-/* Where a dead process left its live copy: completes the output file from it and removes the live copy. 0 or
- * -errno. */
+/*
+ * Where a dead process left its live copy: completes the output file from it and removes the live copy; where
+ * the copy is gone as well (the machine restarted), the output is marked finished as it is. The exit kind
+ * stays RUNNING unless the process could still say more: a finished recording that says RUNNING is of a lost
+ * process. Several at a time are fine. 0 (also when there was nothing to do), -EBUSY while the process lives,
+ * or another negative errno.
+ */
 int rf_recording_complete(const char *output_path);
+
+/* For whoever waited for the process: says how it ended, in a completed recording that does not know. 0 or a
+ * negative errno; -EALREADY when it knows. */
+int rf_recording_note_exit(const char *output_path, enum rf_exit_kind kind, int code);
+
+/* Completes and removes every dead live copy of this user in dir (NULL: /dev/shm). Returns how many, or a
+ * negative errno. */
+int rf_recordings_sweep(const char *dir);
+
+/* The live copy of a running process: 0 or -ENOENT. runtime_dir: XDG_RUNTIME_DIR or NULL. */
+int rf_recording_of_process(uint32_t pid, const char *runtime_dir, char *path, size_t size);

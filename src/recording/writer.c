@@ -13,12 +13,12 @@
 #include "recording/writer.h"
 
 #include "base/log.h"
+#include "recording/compose.h"
 #include "recording/inner.h"
 #include "recording/live.h"
 #include "recording/place.h"
 #include "recording/process.h"
 #include "recording/raw.h"
-#include "recording/text.h"
 
 #include <linux/magic.h>
 
@@ -173,7 +173,6 @@ static int open_output(struct rf_recording *r, const char *wanted) {
   }
   rf_log_once(RF_LOG_WARN, "cannot create the recording %s: %s; it stays in memory", wanted,
               rf_error_text(fd));
-  r->trouble = fd;
   r->output_path[0] = 0;
   return -1;
 }

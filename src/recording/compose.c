@@ -1,4 +1,4 @@
-#include "recording/text.h"
+#include "recording/compose.h"
 
 #include <errno.h>
 
