@@ -5,10 +5,10 @@
 #include <stdlib.h>
 
 #define TRACED __attribute__((noinline, noclone))
-#define REQUIRE(condition)                                                                                             \
-  do {                                                                                                                 \
-    if (!(condition)) {                                                                                                \
-      fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);                                        \
-      exit(99);                                                                                                        \
-    }                                                                                                                  \
+#define REQUIRE(condition)                                                                                   \
+  do {                                                                                                       \
+    if (!(condition)) {                                                                                      \
+      fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);                              \
+      exit(99);                                                                                              \
+    }                                                                                                        \
   } while (0)
