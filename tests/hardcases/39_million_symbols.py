@@ -1,0 +1,23 @@
+#!/usr/bin/python3
+"""A program with a million symbols starts in little more time, and the one function that is asked for is found.
+
+timeout: 240
+"""
+import time
+
+from refunc_test import check, compile_source, plain, preloaded
+
+with open("many.S", "w", encoding="ascii") as file:
+    file.write(".text\n.altmacro\n.macro one number\n.type function_\\number, @function\nfunction_\\number: ret\n"
+               ".size function_\\number, 1\n.endm\n.set counter, 0\n.rept 1000000\none %counter\n.set counter, counter + 1\n.endr\n"
+               ".section .note.GNU-stack, \"\", @progbits\n")
+with open("main.c", "w", encoding="ascii") as file:
+    file.write('#include <stdio.h>\n__attribute__((noinline, noclone)) int wanted(int x) { __asm__ volatile(""); return x + 1; }\n'
+               'int main(void) { int x = 0; for (int i = 0; i < 100; i++) x = wanted(x); printf("%d\\n", x); }\n')
+program = compile_source("main.c", flags=["-O1", "many.S"])
+check(plain([program]).status == 0, "without Refunc")
+start = time.monotonic()
+run = preloaded([program], trace="wanted")
+took = time.monotonic() - start
+check(run.status == 0 and run.report().calls("wanted") == 100, f"{run}")
+check(took < 5, f"took {took:.1f} s")
