@@ -58,7 +58,7 @@ Test(log, hostile_characters_stay_on_the_line) {
 }
 
 /* time() reads a coarser clock, which may still say the second before. */
-static time_t seconds(void) {
+static time_t whole_seconds(void) {
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
   return now.tv_sec;
@@ -66,9 +66,9 @@ static time_t seconds(void) {
 
 Test(log, json_is_one_object_a_line) {
   to_pipe(RF_LOG_WARN, 1);
-  time_t before = seconds();
+  time_t before = whole_seconds();
   rf_log(RF_LOG_ERROR, "say \"%s\"\\ \x01 \xc3", "x\ny");
-  time_t after = seconds();
+  time_t after = whole_seconds();
   char stamp[64], rest[200];
   cr_assert_eq(sscanf(logged(), "{\"time\":\"%63[^\"]\",%199[^\n]", stamp, rest), 2);
   cr_assert_str_eq(rest, "\"level\":\"error\",\"message\":\"say \\\"x\\ny\\\"\\\\ \\u0001 \\ufffd\"}");
