@@ -6,11 +6,11 @@
 
 #include <regex.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/thread.h"
+#include "elf/names.h"
 
 #define DEPTH_LIMIT 50
 #define SIZE_LIMIT 5000
@@ -70,18 +70,15 @@ static double read_atom(struct reader *reader) {
 
 /* The largest count of {m,n}; {m,} counts as m + 1. */
 static double read_interval(struct reader *reader) {
-  char *end;
-  double low = (double)strtoul(reader->at + 1, &end, 10), high = low;
+  const char *end = reader->at + 1;
+  size_t low = rf_name_number(&end), high = low;
   if (*end == ',') {
-    const char *from = end + 1;
-    high = (double)strtoul(from, &end, 10);
+    const char *from = ++end;
+    high = rf_name_number(&end);
     if (end == from) high = low + 1;
   }
-  if (*end == '}')
-    reader->at = end + 1;
-  else
-    reader->at++;
-  return high > low ? high : low;
+  reader->at = *end == '}' ? end + 1 : reader->at + 1;
+  return (double)(high > low ? high : low);
 }
 
 static double read_repeated(struct reader *reader) {

@@ -84,7 +84,7 @@ static size_t without_noise(char *out, const char *name, size_t length, bool tag
   return written;
 }
 
-/* Rewrites in place; a replacement is never longer than what it replaces. */
+/* Rewrites in place; a replacement is shorter than what it replaces, even with a space behind it. */
 static size_t replace(char *text, size_t length, const char *old, const char *new) {
   size_t old_bytes = strlen(old), new_bytes = strlen(new), out = 0;
   for (size_t at = 0; at < length;) {
@@ -92,6 +92,7 @@ static size_t replace(char *text, size_t length, const char *old, const char *ne
       memmove(text + out, new, new_bytes);
       at += old_bytes;
       out += new_bytes;
+      if (at < length && rf_name_is_word(text[at]) && rf_name_is_word(text[out - 1])) text[out++] = ' ';
     } else {
       text[out++] = text[at++];
     }
@@ -99,18 +100,17 @@ static size_t replace(char *text, size_t length, const char *old, const char *ne
   return out;
 }
 
-static size_t shorten_std(char *text, size_t length) {
+size_t rf_name_shorten(char *text, size_t length) {
   static const char *const pairs[][2] = {
       {"std::basic_string<char,std::char_traits<char>,std::allocator<char>>", "std::string"},
       {"std::basic_ostream<char,std::char_traits<char>>", "std::ostream"},
       {"std::basic_istream<char,std::char_traits<char>>", "std::istream"},
       {"std::basic_iostream<char,std::char_traits<char>>", "std::iostream"},
-      {"(void)", "()"},
   };
-  text[length] = '\0';
-  if (!strstr(text, "std::basic_") && !strstr(text, "(void)")) return length;
+  if (!strstr(text, "std::basic_")) return length;
   for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
     length = replace(text, length, pairs[i][0], pairs[i][1]);
+  text[length] = '\0';
   return length;
 }
 
@@ -138,7 +138,7 @@ size_t rf_name_plain(char *out, const char *name, size_t length, bool tags) {
   }
   size_t written = without_noise(out, name, length, tags);
   move_const(out, written);
-  written = shorten_std(out, written);
+  written = replace(out, written, "(void)", "()");
   out[written] = '\0';
   return written;
 }

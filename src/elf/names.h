@@ -4,7 +4,7 @@
  *
  *   std::vector<int, A<int> >::f      std::vector<int,A<int>>::f          spaces
  *   ns::f[abi:cxx11](), std::__cxx11::list                                ABI tags, inline ABI namespaces
- *   f(char const*), std::basic_string<char, ...>    f(const char *), std::string
+ *   f(char const*), f()               f(const char *), f(void)
  *
  * Both are brought into one plain spelling, in which they are compared by bytes. All functions here: any
  * thread, no memory, a few ns a byte.
@@ -14,16 +14,28 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Bytes that the plain spelling of length bytes may need. */
-#define RF_NAME_PLAIN_ROOM(length) (2 * (length) + 16)
+/* Bytes that the plain spelling of a name takes at most. */
+#define RF_NAME_PLAIN_ROOM(length) ((length) + 1)
 
 static inline bool rf_name_is_word(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$' ||
          (unsigned char)c >= 0x80;
 }
 
+/* The decimal number at *at, at most 999,999, and where it ends. (strtoul would touch errno.) */
+static inline size_t rf_name_number(const char **at) {
+  size_t number = 0;
+  for (; **at >= '0' && **at <= '9'; ++*at)
+    if (number < 100000) number = 10 * number + (size_t)(**at - '0');
+  return number;
+}
+
 /* Writes the plain spelling of a name or pattern; returns its length (terminated). tags: keep [abi:...]. */
 size_t rf_name_plain(char *out, const char *name, size_t length, bool tags);
+
+/* Turns std::basic_string<char,...> of a plain name into std::string, likewise the streams; returns the new
+ * length. */
+size_t rf_name_shorten(char *plain, size_t length);
 
 /* Copies a name without its [abi:...] tags, otherwise as it is; returns the length (terminated). */
 size_t rf_name_without_tags(char *out, const char *name, size_t length);

@@ -1,21 +1,27 @@
 /*
  * Patterns that choose functions: name, glob, /regex/, each with an optional "module!" glob in front.
  * Compiled once; a set is matched against every symbol, so that a million symbols and 50 patterns take under
- * a second: exact names are looked up in a hash table, globs are tried by their literal prefix first, only
- * then the slow forms.
+ * a second: one pass over a symbol's bytes leaves the few patterns that could match it at all, exact names
+ * are looked up in a hash table, and a C++ symbol is demangled only when one of those patterns needs it.
  *
  * A pattern is matched against the demangled name without return type and, unless the pattern contains '(',
  * without parameters; C symbols and a clone's source name (f for f.constprop.0, f.isra.1, f.part.2, f.cold,
  * f.lto_priv.3) likewise. A plain C++ name ns::f stands for every overload; also for ns::f<int> of a
- * template. A glob contains * or ? outside operator* and (anonymous namespace). POSIX extended regular
- * expressions search anywhere (anchor with ^ and $).
+ * template, and ns::A::f for ns::A<int>::f. A glob contains * or ? outside operator*. POSIX extended regular
+ * expressions search anywhere (anchor with ^ and $); of their parentheses only \( counts as one of the name.
+ * What means nothing does not matter: spaces, [abi:...] tags, the namespaces __cxx11 and __1, const char* for
+ * char const*, (void) for (), std::string for what it stands for, a const behind the parameters. The '(' of
+ * operator(), (anonymous namespace) and {lambda(...)#1} is none of parameters. A mangled name (_Z..., _R...)
+ * means itself. libssl.so.3! stands for libssl.so.3.0.14 too.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 
-struct rf_pattern_set; /* opaque */
+/* Opaque. A set serves one thread at a time: matching needs scratch memory, which the set holds. No function
+ * here is signal-safe, or may be called from a hit. */
+struct rf_pattern_set;
 
 /* error receives one line: what is wrong with the pattern and what would be right. Returns its index, or -1.
  */
