@@ -37,8 +37,9 @@ enum rf_kind {
 
 #define RF_WORD_KIND(word) ((enum rf_kind)((word)&7))
 #define RF_WORD_FRAME_BASED ((uint64_t)1 << 3)
-#define RF_WORD_NEEDS_ALL ((uint64_t)1 << 3) /* RF_KIND_POOL: more than STACK, FRAME and RECORD go into it   \
-                                              */
+#define RF_WORD_NEEDS_ALL                                                                                    \
+  ((uint64_t)1 << 3) /* RF_KIND_POOL: more than STACK, FRAME and RECORD go into it                           \
+                      */
 #define RF_WORD_CFA(word) ((uintptr_t)((word) >> 5 & 0x7fffff8))
 #define RF_WORD_FRAME(word) ((uintptr_t)((word) >> 29 & 0x7fff8))
 #define RF_WORD_RECORD(word) ((uintptr_t)((word) >> 48) << 3)

@@ -397,6 +397,7 @@ static void gather(struct walk *w, struct apply *a) {
   a->old.at[RF_REG_RETURN] = w->pc;
   a->valid |= 1u << RF_REG_STACK | 1u << RF_REG_RETURN;
   a->reg = ALWAYS;
+  a->cfa = 0;
 }
 
 /* Where the caller's pc is read, if it is read from one place; NULL otherwise. */
