@@ -1,0 +1,5 @@
+/* Functions that are never timed, whatever pattern asks for them. */
+#pragma once
+
+/* Why the function of this name in this module can't be timed; NULL when it can. */
+const char *rf_refuse_name(const char *module, const char *name);

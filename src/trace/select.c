@@ -1,0 +1,362 @@
+/* See select.h. */
+#include "trace/select.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "arch/entry.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/options.h"
+#include "base/thread.h"
+#include "elf/demangle.h"
+#include "elf/module.h"
+#include "elf/pattern.h"
+#include "patch/patch.h"
+#include "recording/writer.h"
+#include "trace/call.h"
+#include "trace/refuse.h"
+
+#define MOST_FUNCTIONS (1u << 18)
+#define PER_CHUNK 64
+#define NAME_BYTES 4096
+
+/* A matched name at an address; several with one address are aliases of one function. */
+struct candidate {
+  uintptr_t address;
+  char *name;
+  bool global, ifunc;
+};
+
+struct extent { uintptr_t address, size; };
+
+/* One module while it is looked at. */
+struct sweep {
+  const struct rf_module *module;
+  struct candidate *candidates;
+  size_t candidate_count, candidate_capacity;
+  struct extent *extents; /* of every function, to know where the next one begins */
+  size_t extent_count, extent_capacity;
+  bool relocated;
+};
+
+struct seen_module { uintptr_t load_address; char *path; };
+
+static struct {
+  struct rf_pattern_set *wanted, *excluded;
+  uint32_t *hits;        /* by pattern */
+  rf_ref *unmatched;     /* by pattern: its entry in unmatched[], while it stands there */
+  bool dry;
+  enum rf_clock_mode mode;
+  uint32_t count;        /* functions with an id */
+  struct seen_module *seen;
+  size_t seen_count;
+} state;
+
+uint32_t rf_select_count(void) { return state.count; }
+
+static void *grow(void *array, size_t count, size_t *capacity, size_t size) {
+  if (count < *capacity) return array;
+  size_t wanted = *capacity ? *capacity * 2 : 256;
+  void *grown = rf_realloc(array, wanted * size);
+  if (grown) *capacity = wanted;
+  return grown;
+}
+
+/* ---- patterns ---- */
+
+static void add_pattern(struct rf_pattern_set *set, const char *text, const char *origin) {
+  char error[512];
+  if (rf_pattern_add(set, text, error, sizeof error) < 0) rf_log(RF_LOG_ERROR, "%s: %s", origin, error);
+}
+
+static void add_list(struct rf_pattern_set *set, const struct rf_options *options, enum rf_option option) {
+  const struct rf_option_item *items;
+  size_t count = rf_option_list(options, option, &items);
+  for (size_t i = 0; i < count; i++) add_pattern(set, items[i].text, items[i].origin);
+}
+
+static void add_configured_functions(const struct rf_options *options) {
+  const struct rf_function_setting *settings;
+  size_t count = rf_option_functions(options, &settings);
+  for (size_t i = 0; i < count; i++)
+    if (i == 0 || strcmp(settings[i].pattern, settings[i - 1].pattern) != 0)
+      add_pattern(state.wanted, settings[i].pattern, settings[i].origin);
+}
+
+bool rf_select_start(const struct rf_select_plan *plan) {
+  state.dry = plan->dry;
+  state.mode = (enum rf_clock_mode)rf_option_choice(plan->options, RF_OPT_TIMING_MODE);
+  state.wanted = rf_pattern_set_new();
+  state.excluded = rf_pattern_set_new();
+  if (!state.wanted || !state.excluded) return false;
+  add_list(state.wanted, plan->options, RF_OPT_TRACE_FUNCTIONS);
+  add_configured_functions(plan->options);
+  add_list(state.excluded, plan->options, RF_OPT_TRACE_EXCLUDE);
+  size_t patterns = rf_pattern_count(state.wanted);
+  if (!patterns) return false;
+  state.hits = rf_calloc(patterns, sizeof *state.hits);
+  state.unmatched = rf_calloc(patterns, sizeof *state.unmatched);
+  if (!rf_sites) rf_sites = rf_pages(MOST_FUNCTIONS * sizeof *rf_sites);
+  return state.hits && state.unmatched && rf_sites;
+}
+
+/* ---- collecting one module's symbols ---- */
+
+static void note_hit(void *user, size_t index) {
+  *(bool *)user = true;
+  state.hits[index]++;
+}
+
+static bool chosen(const char *module, const char *name) {
+  bool hit = false;
+  rf_pattern_match_all(state.wanted, module, name, note_hit, &hit);
+  return hit && rf_pattern_match(state.excluded, module, name) < 0;
+}
+
+static bool collect_symbol(void *user, const struct rf_symbol *symbol) {
+  struct sweep *s = user;
+  struct extent *extents = grow(s->extents, s->extent_count, &s->extent_capacity, sizeof *extents);
+  if (!extents) return false;
+  s->extents = extents;
+  if (symbol->kind == RF_SYMBOL_FUNCTION) extents[s->extent_count++] = (struct extent){symbol->address, symbol->size};
+  if (rf_symbol_is_cold(symbol->name) || !chosen(s->module->name, symbol->name)) return true;
+  struct candidate *list = grow(s->candidates, s->candidate_count, &s->candidate_capacity, sizeof *list);
+  if (!list) return false;
+  s->candidates = list;
+  char *name = rf_strdup(symbol->name);
+  if (!name) return false;
+  list[s->candidate_count++] =
+      (struct candidate){symbol->address, name, symbol->global, symbol->kind == RF_SYMBOL_IFUNC};
+  return true;
+}
+
+static int by_address(const void *a, const void *b) {
+  uintptr_t x = *(const uintptr_t *)a, y = *(const uintptr_t *)b;
+  return x < y ? -1 : x > y;
+}
+
+/* Same address: the name that people know first: global, without leading underscores, short. */
+static int by_address_and_name(const void *a, const void *b) {
+  const struct candidate *x = a, *y = b;
+  if (x->address != y->address) return x->address < y->address ? -1 : 1;
+  if (x->global != y->global) return x->global ? -1 : 1;
+  int underscore = (x->name[0] == '_') - (y->name[0] == '_');
+  if (underscore) return underscore;
+  int length = (int)strlen(x->name) - (int)strlen(y->name);
+  return length ? length : strcmp(x->name, y->name);
+}
+
+/* libc sorts large arrays in memory that it allocates: from Refunc's heap, as for everything it does for us. */
+static void sort(void *base, size_t count, size_t size, int (*compare)(const void *, const void *)) {
+  rf_internal_enter();
+  qsort(base, count, size, compare);
+  rf_internal_leave();
+}
+
+/* ---- recording what was found ---- */
+
+static rf_ref demangled_ref(const char *name) {
+  char text[NAME_BYTES];
+  size_t length = rf_demangle(name, text, sizeof text);
+  return length ? rf_recording_string(text, length) : 0;
+}
+
+static rf_ref alias_ref(const struct candidate *first, size_t count) {
+  char text[NAME_BYTES];
+  size_t used = 0;
+  for (size_t i = 1; i < count; i++) {
+    size_t length = strlen(first[i].name);
+    if (!strcmp(first[i].name, first[i - 1].name) || !strcmp(first[i].name, first->name)) continue;
+    if (used + length + 2 > sizeof text) break;
+    if (used) text[used++] = '\n';
+    memcpy(text + used, first[i].name, length);
+    used += length;
+  }
+  return used ? rf_recording_string(text, used) : 0;
+}
+
+static void record_skipped(const struct rf_module *module, const char *name, const char *reason) {
+  rf_ref *root = rf_recording_root(RF_TABLE_SKIPPED);
+  struct rf_skipped_entry *entry = rf_table_append(root, RF_TABLE_SKIPPED, sizeof *entry, PER_CHUNK);
+  if (!entry) return;
+  rf_ref shown = demangled_ref(name);
+  entry->name = shown ? shown : rf_recording_text(name);
+  entry->module = rf_recording_text(module->name);
+  entry->reason = rf_recording_text(reason);
+  rf_table_publish(*root);
+}
+
+static bool record_function(const struct sweep *s, const struct candidate *first, size_t aliases, size_t size) {
+  rf_ref *root = rf_recording_root(RF_TABLE_FUNCTION);
+  struct rf_function_entry *entry = rf_table_append(root, RF_TABLE_FUNCTION, sizeof *entry, PER_CHUNK);
+  if (!entry) return false;
+  const struct rf_module *module = s->module;
+  entry->name = rf_recording_text(first->name);
+  entry->demangled = demangled_ref(first->name);
+  entry->aliases = alias_ref(first, aliases);
+  entry->module = rf_recording_text(module->name);
+  entry->module_path = rf_recording_text(module->path);
+  entry->mode = state.mode;
+  entry->module_offset = first->address - module->load_address;
+  entry->size = size;
+  entry->build_id_bytes = module->build_id_bytes;
+  memcpy(entry->build_id, module->build_id, sizeof entry->build_id);
+  rf_table_publish(*root);
+  return true;
+}
+
+/* ---- patching ---- */
+
+/* The last extent at or before address, and from it the function's size and the distance to the next function. */
+static size_t size_of(const struct sweep *s, uintptr_t address, size_t *limit) {
+  size_t low = 0, high = s->extent_count, size = 0;
+  while (low < high) {
+    size_t middle = (low + high) / 2;
+    if (s->extents[middle].address < address) low = middle + 1;
+    else high = middle;
+  }
+  for (; low < s->extent_count && s->extents[low].address == address; low++)
+    if (s->extents[low].size > size) size = s->extents[low].size;
+  uintptr_t end = low < s->extent_count ? s->extents[low].address : s->module->text_end;
+  *limit = end > address ? end - address : 0;
+  return size;
+}
+
+static const char *resolve_ifunc(const struct sweep *s, struct candidate *candidate) {
+  if (!s->relocated) return "an indirect function of a library that is not relocated yet";
+  uintptr_t (*resolver)(void) = (uintptr_t(*)(void))candidate->address;
+  candidate->address = resolver();
+  candidate->ifunc = false;
+  uintptr_t start = s->module->text_start, end = s->module->text_end;
+  return candidate->address >= start && candidate->address < end ? NULL : "its indirect function leads to another module";
+}
+
+static const char *patch(const struct sweep *s, const struct candidate *first, size_t aliases) {
+  for (size_t i = 0; i < aliases; i++) {
+    const char *reason = rf_refuse_name(s->module->name, first[i].name);
+    if (reason) return reason;
+  }
+  if (state.count >= MOST_FUNCTIONS) return "more functions than Refunc can time at once";
+  size_t limit, size = size_of(s, first->address, &limit);
+  struct rf_patch_request request = {.address = first->address, .size = size, .limit = limit, .id = state.count,
+                                     .entry = rf_enter, .low = s->module->text_start, .high = s->module->text_end};
+  uintptr_t body;
+  const char *reason = rf_patch_add(&request, &body);
+  if (reason) return reason;
+  if (!record_function(s, first, aliases, size)) return "the recording is full";
+  rf_sites[state.count++].body = body;
+  return NULL;
+}
+
+static void patch_candidates(struct sweep *s) {
+  for (size_t i = 0, next; i < s->candidate_count; i = next) {
+    const struct candidate *first = &s->candidates[i];
+    for (next = i + 1; next < s->candidate_count && s->candidates[next].address == first->address;) next++;
+    const char *reason = patch(s, first, next - i);
+    if (reason) record_skipped(s->module, first->name, reason);
+  }
+}
+
+static void resolve_indirect(struct sweep *s) {
+  for (size_t i = 0; i < s->candidate_count; i++) {
+    struct candidate *candidate = &s->candidates[i];
+    const char *reason = candidate->ifunc ? rf_refuse_name(s->module->name, candidate->name) : NULL;
+    if (candidate->ifunc && !reason) reason = resolve_ifunc(s, candidate);
+    if (!reason) continue;
+    record_skipped(s->module, candidate->name, reason);
+    rf_free(candidate->name);
+    *candidate = s->candidates[--s->candidate_count];
+    i--;
+  }
+}
+
+static bool seen_before(const struct rf_module *module) {
+  for (size_t i = 0; i < state.seen_count; i++)
+    if (state.seen[i].load_address == module->load_address && !strcmp(state.seen[i].path, module->path)) return true;
+  struct seen_module *grown = rf_realloc(state.seen, (state.seen_count + 1) * sizeof *grown);
+  if (!grown) return true;
+  state.seen = grown;
+  grown[state.seen_count++] = (struct seen_module){module->load_address, rf_strdup(module->path)};
+  return false;
+}
+
+static void free_sweep(struct sweep *s) {
+  for (size_t i = 0; i < s->candidate_count; i++) rf_free(s->candidates[i].name);
+  rf_free(s->candidates);
+  rf_free(s->extents);
+}
+
+static bool sweep_module(void *user, const struct rf_module *module) {
+  if (!rf_pattern_wants_module(state.wanted, module->name) || seen_before(module)) return true;
+  struct sweep s = {.module = module, .relocated = *(bool *)user};
+  rf_symbols_visit(module, collect_symbol, &s, NULL);
+  if (s.candidate_count) {
+    resolve_indirect(&s);
+    sort(s.extents, s.extent_count, sizeof *s.extents, by_address);
+    sort(s.candidates, s.candidate_count, sizeof *s.candidates, by_address_and_name);
+    patch_candidates(&s);
+  }
+  free_sweep(&s);
+  return true;
+}
+
+static void write_failed(void *user, uint32_t id, const char *reason) {
+  (void)user;
+  rf_log_once(RF_LOG_WARN, "function %u and perhaps others stay untimed: %s", id, reason);
+}
+
+/* ---- patterns without a hit ---- */
+
+struct nearest_search { struct rf_nearest_names *names; };
+
+static bool feed_symbol(void *user, const struct rf_symbol *symbol) {
+  rf_nearest_names_feed(((struct nearest_search *)user)->names, symbol->name);
+  return true;
+}
+
+static bool feed_module(void *user, const struct rf_module *module) {
+  rf_symbols_visit(module, feed_symbol, user, NULL);
+  return true;
+}
+
+static void record_unmatched(size_t index) {
+  const char *pattern = rf_pattern_text(state.wanted, index);
+  rf_ref *root = rf_recording_root(RF_TABLE_UNMATCHED);
+  struct rf_unmatched_entry *entry = rf_table_append(root, RF_TABLE_UNMATCHED, sizeof *entry, PER_CHUNK);
+  if (!entry) return;
+  struct nearest_search search = {rf_nearest_names_new(pattern)};
+  if (search.names) {
+    rf_modules_visit(feed_module, &search);
+    entry->nearest = rf_recording_text(rf_nearest_names_result(search.names));
+    rf_nearest_names_free(search.names);
+  }
+  entry->reason = rf_recording_text("no function of a loaded module has a name like this");
+  entry->pattern = rf_recording_text(pattern);
+  state.unmatched[index] = rf_recording_ref(entry);
+  rf_table_publish(*root);
+}
+
+/* Unmatched patterns stand in the recording from the start; one that a later library matches is taken out again. */
+static void update_unmatched(void) {
+  size_t count = rf_pattern_count(state.wanted);
+  for (size_t i = 0; i < count; i++) {
+    struct rf_unmatched_entry *entry = rf_recording_at(state.unmatched[i]);
+    if (!state.hits[i] && !entry) record_unmatched(i);
+    else if (state.hits[i] && entry) entry->pattern = 0;
+  }
+}
+
+void rf_select_sweep(bool relocated) {
+  const char *problem = rf_patch_open();
+  if (problem) {
+    rf_record_unavailable("functions", problem);
+    rf_log_once(RF_LOG_WARN, "no function is timed: %s", problem);
+    return;
+  }
+  rf_modules_visit(sweep_module, &relocated);
+  rf_calls_set_function_count(state.count);
+  if (!state.dry) rf_patch_commit(write_failed, NULL);
+  rf_patch_close();
+  update_unmatched();
+}
