@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -32,6 +33,7 @@ struct registry {
 };
 
 static struct registry *registry;
+static void *main_tcb;
 static struct rf_thread_hooks hooks;
 
 static void *wiped_pages(size_t bytes) {
@@ -42,6 +44,7 @@ static void *wiped_pages(size_t bytes) {
 
 bool rf_threads_start(const struct rf_thread_hooks *given) {
   hooks = *given;
+  if (!main_tcb) main_tcb = __builtin_thread_pointer();
   if (!registry) registry = wiped_pages(PAGE);
   if (!registry) return false;
   registry->ready = 1;
@@ -63,14 +66,13 @@ void rf_threads_silence(void) {
 
 struct rf_thread *rf_threads_first(void) { return registry && registry->ready ? registry->first : NULL; }
 
-/* The main thread's stack grows down to its limit; [stack] in maps shows only what it has used. */
+/* The main thread's stack grows down from the arguments to its limit; maps show only what it has used. */
 static bool main_stack(uintptr_t *low, uintptr_t *high) {
-  extern void *__libc_stack_end;
   struct { uint64_t now, most; } limit;
-  uintptr_t bytes = (uintptr_t)8 << 20;
+  uintptr_t bytes = (uintptr_t)8 << 20, top = getauxval(AT_EXECFN);
   if (rf_syscall(SYS_prlimit64, 0, RLIMIT_STACK, 0, &limit) == 0 && limit.now < ((uint64_t)1 << 30)) bytes = limit.now;
-  if (!__libc_stack_end) return false;
-  *high = ((uintptr_t)__libc_stack_end + PAGE) & ~(PAGE - 1);
+  if (!top) return false;
+  *high = (top + strlen((const char *)top) + PAGE) & ~(PAGE - 1);
   *low = *high - bytes;
   return true;
 }
@@ -93,9 +95,10 @@ static bool pthread_stack(uintptr_t *low, uintptr_t *high) {
 }
 
 static void find_stack(struct rf_thread *thread) {
-  long pid = rf_syscall(SYS_getpid);
-  bool known = thread->tid == pid ? main_stack(&thread->stack_low, &thread->stack_high)
-                                  : pthread_stack(&thread->stack_low, &thread->stack_high);
+  /* By its TCB, not its number: in the child of another thread's fork the only thread runs on that thread's stack. */
+  bool main = __builtin_thread_pointer() == main_tcb;
+  bool known = (main && main_stack(&thread->stack_low, &thread->stack_high)) ||
+               pthread_stack(&thread->stack_low, &thread->stack_high);
   if (!known) thread->stack_low = thread->stack_high = 0; /* then every stack is a foreign one: slower, still right */
 }
 

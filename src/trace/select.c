@@ -30,6 +30,14 @@ struct candidate {
 
 struct extent { uintptr_t address, size; };
 
+/* What a forked child needs to record a timed function again. */
+struct rf_traced {
+  char *name, *aliases, *path;
+  uint64_t offset, size;
+  uint8_t build_id[20];
+  uint32_t build_id_bytes;
+};
+
 /* One module while it is looked at. */
 struct sweep {
   const struct rf_module *module;
@@ -40,7 +48,11 @@ struct sweep {
   bool relocated;
 };
 
-struct seen_module { uintptr_t load_address; char *path; };
+struct seen_module {
+  uintptr_t load_address;
+  char *path;
+  uint32_t sweep; /* the last one that met it */
+};
 
 static struct {
   struct rf_pattern_set *wanted, *excluded;
@@ -49,8 +61,11 @@ static struct {
   bool dry;
   enum rf_clock_mode mode;
   uint32_t count;        /* functions with an id */
+  struct rf_traced *traced; /* by id */
+  size_t traced_capacity;
   struct seen_module *seen;
-  size_t seen_count;
+  size_t seen_count, seen_capacity;
+  uint32_t sweep;
 } state;
 
 uint32_t rf_select_count(void) { return state.count; }
@@ -162,7 +177,7 @@ static rf_ref demangled_ref(const char *name) {
   return length ? rf_recording_string(text, length) : 0;
 }
 
-static rf_ref alias_ref(const struct candidate *first, size_t count) {
+static char *alias_text(const struct candidate *first, size_t count) {
   char text[NAME_BYTES];
   size_t used = 0;
   for (size_t i = 1; i < count; i++) {
@@ -173,7 +188,18 @@ static rf_ref alias_ref(const struct candidate *first, size_t count) {
     memcpy(text + used, first[i].name, length);
     used += length;
   }
-  return used ? rf_recording_string(text, used) : 0;
+  return used ? rf_strndup(text, used) : NULL;
+}
+
+/* One copy of a path for all functions of a module. */
+static char *module_path(const struct rf_module *module) {
+  const struct rf_traced *last = state.count ? &state.traced[state.count - 1] : NULL;
+  return last && !strcmp(last->path, module->path) ? last->path : rf_strdup(module->path);
+}
+
+static const char *base_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
 }
 
 static void record_skipped(const struct rf_module *module, const char *name, const char *reason) {
@@ -187,23 +213,35 @@ static void record_skipped(const struct rf_module *module, const char *name, con
   rf_table_publish(*root);
 }
 
-static bool record_function(const struct sweep *s, const struct candidate *first, size_t aliases, size_t size) {
+static bool record_function(const struct rf_traced *traced) {
   rf_ref *root = rf_recording_root(RF_TABLE_FUNCTION);
   struct rf_function_entry *entry = rf_table_append(root, RF_TABLE_FUNCTION, sizeof *entry, PER_CHUNK);
   if (!entry) return false;
-  const struct rf_module *module = s->module;
-  entry->name = rf_recording_text(first->name);
-  entry->demangled = demangled_ref(first->name);
-  entry->aliases = alias_ref(first, aliases);
-  entry->module = rf_recording_text(module->name);
-  entry->module_path = rf_recording_text(module->path);
+  entry->name = rf_recording_text(traced->name);
+  entry->demangled = demangled_ref(traced->name);
+  entry->aliases = rf_recording_text(traced->aliases);
+  entry->module = rf_recording_text(base_name(traced->path));
+  entry->module_path = rf_recording_text(traced->path);
   entry->mode = state.mode;
-  entry->module_offset = first->address - module->load_address;
-  entry->size = size;
-  entry->build_id_bytes = module->build_id_bytes;
-  memcpy(entry->build_id, module->build_id, sizeof entry->build_id);
+  entry->module_offset = traced->offset;
+  entry->size = traced->size;
+  entry->build_id_bytes = traced->build_id_bytes;
+  memcpy(entry->build_id, traced->build_id, sizeof entry->build_id);
   rf_table_publish(*root);
   return true;
+}
+
+static bool remember(const struct sweep *s, const struct candidate *first, size_t aliases, size_t size) {
+  const struct rf_module *module = s->module;
+  struct rf_traced *list = grow(state.traced, state.count, &state.traced_capacity, sizeof *list);
+  if (!list) return false;
+  state.traced = list;
+  struct rf_traced *traced = &list[state.count];
+  *traced = (struct rf_traced){.name = rf_strdup(first->name), .aliases = alias_text(first, aliases), .path = module_path(module),
+                               .offset = first->address - module->load_address, .size = size,
+                               .build_id_bytes = module->build_id_bytes};
+  memcpy(traced->build_id, module->build_id, sizeof traced->build_id);
+  return traced->name && traced->path && record_function(traced);
 }
 
 /* ---- patching ---- */
@@ -244,7 +282,7 @@ static const char *patch(const struct sweep *s, const struct candidate *first, s
   uintptr_t body;
   const char *reason = rf_patch_add(&request, &body);
   if (reason) return reason;
-  if (!record_function(s, first, aliases, size)) return "the recording is full";
+  if (!remember(s, first, aliases, size)) return "the recording is full";
   rf_sites[state.count++].body = body;
   return NULL;
 }
@@ -273,12 +311,25 @@ static void resolve_indirect(struct sweep *s) {
 
 static bool seen_before(const struct rf_module *module) {
   for (size_t i = 0; i < state.seen_count; i++)
-    if (state.seen[i].load_address == module->load_address && !strcmp(state.seen[i].path, module->path)) return true;
-  struct seen_module *grown = rf_realloc(state.seen, (state.seen_count + 1) * sizeof *grown);
-  if (!grown) return true;
+    if (state.seen[i].load_address == module->load_address && !strcmp(state.seen[i].path, module->path)) {
+      state.seen[i].sweep = state.sweep;
+      return true;
+    }
+  struct seen_module *grown = grow(state.seen, state.seen_count, &state.seen_capacity, sizeof *grown);
+  char *path = grown ? rf_strdup(module->path) : NULL;
+  if (!path) return true;
   state.seen = grown;
-  grown[state.seen_count++] = (struct seen_module){module->load_address, rf_strdup(module->path)};
+  grown[state.seen_count++] = (struct seen_module){module->load_address, path, state.sweep};
   return false;
+}
+
+/* Closed libraries: the same one may come back at the same address, unpatched. */
+static void forget_closed(void) {
+  for (size_t i = 0; i < state.seen_count; i++) {
+    if (state.seen[i].sweep == state.sweep) continue;
+    rf_free(state.seen[i].path);
+    state.seen[i--] = state.seen[--state.seen_count];
+  }
 }
 
 static void free_sweep(struct sweep *s) {
@@ -354,9 +405,15 @@ void rf_select_sweep(bool relocated) {
     rf_log_once(RF_LOG_WARN, "no function is timed: %s", problem);
     return;
   }
+  state.sweep++;
   rf_modules_visit(sweep_module, &relocated);
+  forget_closed();
   rf_calls_set_function_count(state.count);
   if (!state.dry) rf_patch_commit(write_failed, NULL);
   rf_patch_close();
   update_unmatched();
+}
+
+void rf_select_record_again(void) {
+  for (uint32_t i = 0; i < state.count; i++) record_function(&state.traced[i]);
 }

@@ -29,3 +29,10 @@ RF_PRESERVE_ALL void rf_tail(struct rf_record *record, uint32_t id, uint64_t now
 uintptr_t rf_on_own_stack(uintptr_t a, uintptr_t b, uintptr_t c, void *function);
 /* The same, but every register is preserved and there is no answer. */
 RF_PRESERVE_ALL void rf_preserved_on_own_stack(uintptr_t a, uintptr_t b, uintptr_t c, void *function);
+
+/* notify.S */
+extern char rf_notify[] __attribute__((visibility("hidden")));     /* an entry that calls rf_notified() instead of a body */
+void rf_notified(void);
+void rf_probe_call(void);                                           /* a timed call of function 0 */
+extern char rf_probe_body[] __attribute__((visibility("hidden"))); /* a body that only returns */
+void rf_call_on(void *top, void (*function)(void *), void *argument);

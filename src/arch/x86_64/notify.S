@@ -1,0 +1,67 @@
+/*
+ * Small entries beside rf_enter.
+ *
+ * rf_notify: what the stub of the dynamic loader's _dl_debug_state jumps to. That function does nothing, so its body need not
+ * run: the id is dropped and the hook takes its place.
+ *
+ * rf_probe_call: a call of rf_enter as a patched function would make it, with id 0; for measuring what a probe costs.
+ *
+ * rf_call_on(top, function, argument): function(argument) on the stack that ends at top.
+ */
+.intel_syntax noprefix
+.text
+.globl rf_notify
+.hidden rf_notify
+.type rf_notify, @function
+rf_notify:
+  .cfi_startproc
+  .cfi_def_cfa_offset 16
+  lea rsp, [rsp+8]
+  .cfi_def_cfa_offset 8
+  jmp rf_notified
+  .cfi_endproc
+.size rf_notify, .-rf_notify
+
+.globl rf_probe_call
+.hidden rf_probe_call
+.type rf_probe_call, @function
+rf_probe_call:
+  .cfi_startproc
+  push 0
+  .cfi_def_cfa_offset 16
+  jmp rf_enter
+  .cfi_endproc
+.size rf_probe_call, .-rf_probe_call
+
+.globl rf_probe_body
+.hidden rf_probe_body
+.type rf_probe_body, @function
+rf_probe_body:
+  .cfi_startproc
+  ret
+  .cfi_endproc
+.size rf_probe_body, .-rf_probe_body
+
+.globl rf_call_on
+.hidden rf_call_on
+.type rf_call_on, @function
+rf_call_on:
+  .cfi_startproc
+  push rbp
+  .cfi_def_cfa_offset 16
+  .cfi_offset rbp, -16
+  mov rbp, rsp
+  .cfi_def_cfa_register rbp
+  mov rsp, rdi
+  and rsp, -16
+  mov rax, rsi
+  mov rdi, rdx
+  call rax
+  mov rsp, rbp
+  pop rbp
+  .cfi_def_cfa rsp, 8
+  .cfi_restore rbp
+  ret
+  .cfi_endproc
+.size rf_call_on, .-rf_call_on
+.section .note.GNU-stack,"",@progbits

@@ -1,0 +1,13 @@
+/* What a probe costs, measured at start on the very code that times calls, to be taken out of the figures and stated. */
+#pragma once
+
+#include <stdint.h>
+
+struct rf_probe_cost {
+  uint32_t clock;   /* one clock read, in cycles */
+  uint32_t inside;  /* what the probe adds to a timed duration */
+  uint32_t outside; /* what it costs the caller beyond that */
+};
+
+/* Before any function is selected (it borrows id 0); needs a recording and this thread registered. Cost: about 50 us. */
+struct rf_probe_cost rf_probe_measure(void);
