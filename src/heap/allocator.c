@@ -93,3 +93,10 @@ void rf_allocator_learn(void) {
   bool tells = header_tells(1) && header_tells(100) && header_tells(5000) && header_tells((size_t)1 << 20);
   rf_app.glibc = tells;
 }
+
+bool rf_allocator_is_ours(void) {
+  rf_internal_enter();
+  void *seen = dlsym(RTLD_DEFAULT, "malloc");
+  rf_internal_leave();
+  return seen == (void *)malloc;
+}

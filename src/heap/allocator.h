@@ -28,6 +28,9 @@ void rf_allocator_find(void);
 /* Reads chunk headers from now on, if the allocator is glibc's and its headers say what it says. Call once the app's heap may be used. */
 void rf_allocator_learn(void);
 
+/* Whether the app's calls reach the library's malloc: not where the executable brings its own. */
+bool rf_allocator_is_ours(void);
+
 /*
  * Bytes that the allocator handed out for block, as malloc_usable_size says; glibc keeps them in front of the block: the chunk's size
  * with three flag bits, bit 1 for a chunk of its own mapping, which has two words of header instead of one.

@@ -116,3 +116,25 @@ size_t rf_patch_commit(void (*failed)(void *user, uint32_t id, const char *reaso
   jump_count = 0;
   return failures;
 }
+
+/* Functions start at multiples of 16 bytes: what lies behind the return up to the next one is padding. */
+static size_t empty_function(const uint8_t *code) {
+  size_t start = memcmp(code, "\xf3\x0f\x1e\xfa", 4) ? 0 : 4;
+  bool room = (uintptr_t)code % 16 == 0 && start + RF_JUMP_BYTES <= 16;
+  bool returns = code[start] == 0xc3 || (code[start] == 0xf3 && code[start + 1] == 0xc3);
+  return room && returns ? start : SIZE_MAX;
+}
+
+bool rf_patch_notifier(uintptr_t address, const void *entry) {
+  size_t start = empty_function((const uint8_t *)address);
+  if (start == SIZE_MAX) return false;
+  uint8_t *stub = rf_near_pages(address, address + 16, 4096), jump[RF_JUMP_BYTES];
+  if (!stub) return false;
+  rf_stub_head(stub, 0, entry);
+  if (rf_syscall(SYS_mprotect, stub, 4096, PROT_READ | PROT_EXEC) != 0) return false;
+  rf_jump_encode(address + start, (uintptr_t)stub, jump);
+  rf_text_open();
+  int failed = rf_text_write((void *)(address + start), jump, sizeof jump);
+  rf_text_close();
+  return !failed;
+}

@@ -28,3 +28,9 @@ const char *rf_patch_add(const struct rf_patch_request *request, uintptr_t *body
 /* Makes the plans true; answers how many jumps could not be written (each is told to failed with the reason). */
 size_t rf_patch_commit(void (*failed)(void *user, uint32_t id, const char *reason), void *user);
 void rf_patch_close(void);
+
+/*
+ * Puts entry in the place of a function that does nothing (the loader's notification): no decoder is needed. false when the
+ * function is not just a return with room behind it, or there is no page near.
+ */
+bool rf_patch_notifier(uintptr_t address, const void *entry);

@@ -33,3 +33,6 @@ void rf_session_exec_failed(void);
 /* Before the app changes its credentials, or installs a seccomp filter. */
 void rf_session_before_credentials(void);
 void rf_session_before_seccomp(void);
+
+/* quick_exit was called with this status: the process ends through handlers that are not told it. */
+void rf_session_expect_status(int status);

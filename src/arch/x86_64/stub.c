@@ -223,6 +223,13 @@ static void emit_head(struct output *out, uint32_t id, const void *entry) {
   emit(out, &entry, 8);
 }
 
+void rf_stub_head(uint8_t *stub, uint32_t id, const void *entry) {
+  struct rf_stub_plan plan = {0};
+  struct output out = {&plan, (uintptr_t)stub, false};
+  emit_head(&out, id, entry);
+  memcpy(stub, plan.bytes, plan.length);
+}
+
 enum rf_refusal rf_stub_build(const uint8_t *code, size_t size, size_t limit, uint32_t id, const void *entry, uintptr_t stub,
                               struct rf_stub_plan *plan) {
   struct window w = {.code = code};

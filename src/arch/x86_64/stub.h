@@ -54,3 +54,6 @@ enum rf_refusal rf_stub_build(const uint8_t *code, size_t size, size_t limit, ui
 
 /* The 5 bytes of the jump at address to stub. */
 void rf_jump_encode(uintptr_t address, uintptr_t stub, uint8_t jump[RF_JUMP_BYTES]);
+
+/* The head of a stub alone: RF_STUB_BODY bytes that hand id to entry. */
+void rf_stub_head(uint8_t *stub, uint32_t id, const void *entry);

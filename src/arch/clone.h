@@ -1,0 +1,6 @@
+/* Bare kernel threads and helpers, on whatever machine this is. */
+#pragma once
+
+#if defined(__x86_64__)
+#include "arch/x86_64/clone.h"
+#endif

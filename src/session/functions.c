@@ -1,0 +1,80 @@
+/*
+ * See functions.h. Libraries opened later are met through the loader's own notification (_dl_debug_state, made for debuggers):
+ * it runs on the opening thread, before the library's constructors and before its relocation. The sweep then runs on a stack of
+ * its own, since that thread's may be small.
+ */
+#include "session/functions.h"
+
+#include "arch/entry.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/options.h"
+#include "base/thread.h"
+#include "elf/loader.h"
+#include "elf/module.h"
+#include "patch/patch.h"
+#include "recording/writer.h"
+#include "sample/sampler.h"
+#include "trace/call.h"
+#include "trace/probe.h"
+#include "trace/select.h"
+
+#define STACK_BYTES ((size_t)1 << 20)
+
+static bool selecting;
+static struct rf_probe_cost cost;
+static struct rf_lock sweeping;
+
+static bool tell_sampler(void *user, const struct rf_module *module) {
+  (void)user;
+  rf_sampler_module_loaded(module->name);
+  return true;
+}
+
+static void sweep(void *relocated) {
+  rf_modules_visit(tell_sampler, NULL);
+  if (selecting) rf_select_sweep(*(bool *)relocated);
+}
+
+static void sweep_on_own_stack(bool relocated) {
+  char *stack = rf_pages(STACK_BYTES);
+  if (!stack) return;
+  rf_lock_take(&sweeping);
+  rf_call_on(stack + STACK_BYTES, sweep, &relocated);
+  rf_lock_give(&sweeping);
+  rf_pages_free(stack, STACK_BYTES);
+}
+
+void rf_notified(void) {
+  if (rf_internal_depth() || !rf_loader_consistent() || !rf_recording_header()) return;
+  rf_internal_enter();
+  sweep_on_own_stack(false);
+  rf_internal_leave();
+}
+
+static void record_cost(void) {
+  struct rf_header *header = rf_recording_header();
+  header->clock_cost_cycles = cost.clock;
+  header->probe_inside_cycles = cost.inside;
+  header->probe_outside_cycles = cost.outside;
+  rf_calls_set_probe_cost(cost.outside);
+}
+
+void rf_functions_start(const struct rf_options *options, bool dry) {
+  struct rf_select_plan plan = {options, dry};
+  selecting = rf_select_start(&plan);
+  if (selecting) {
+    cost = rf_probe_measure();
+    record_cost();
+  }
+  sweep_on_own_stack(true);
+  uintptr_t notifier = rf_loader_notifier();
+  if (!dry && (!notifier || !rf_patch_notifier(notifier, rf_notify)))
+    rf_record_unavailable("libraries", "the dynamic loader's notification can't be hooked: functions of libraries opened later are not timed");
+}
+
+void rf_functions_record_again(void) {
+  record_cost();
+  if (selecting) rf_select_record_again();
+}

@@ -1,0 +1,366 @@
+/* See session.h. */
+#include "session/session.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arch/arch.h"
+#include "arch/entry.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/options.h"
+#include "base/signals.h"
+#include "heap/allocator.h"
+#include "heap/counters.h"
+#include "recording/ancestry.h"
+#include "recording/place.h"
+#include "recording/threads.h"
+#include "recording/writer.h"
+#include "sample/sampler.h"
+#include "session/functions.h"
+#include "session/identity.h"
+#include "session/tool.h"
+#include "trace/call.h"
+
+#define REPORT_DEADLINE_MS 10000
+
+static struct {
+  struct rf_options *options;
+  struct rf_identity identity;
+  struct rf_ancestry ancestry;
+  char output[1024];
+  char **environment, **arguments;
+  int argument_count;
+  int64_t start_ns;
+  bool active;   /* this process, or the one it was forked from, is recorded */
+  bool check;    /* refunc check: plan, record, end */
+  uint32_t finished;
+  int expected_status;
+} session;
+
+bool rf_session_active(void) { return session.active; }
+
+/* ---- start ---- */
+
+static void complain(void *user, const char *message) {
+  (void)user;
+  rf_log(RF_LOG_ERROR, "%s", message);
+}
+
+static bool name_matches(enum rf_option list) {
+  const struct rf_option_item *items;
+  size_t count = rf_option_list(session.options, list, &items);
+  for (size_t i = 0; i < count; i++)
+    if (fnmatch(items[i].text, session.identity.name, 0) == 0) return true;
+  return false;
+}
+
+/* include beats exclude; where include names others, this executable is none of them. */
+static bool wanted(void) {
+  const struct rf_option_item *items;
+  if (!rf_option_on(session.options, RF_OPT_ENABLED)) return false;
+  if (rf_option_list(session.options, RF_OPT_INCLUDE, &items) > 0) return name_matches(RF_OPT_INCLUDE);
+  return !name_matches(RF_OPT_EXCLUDE);
+}
+
+/* A duplicate of stderr for the exit report: many programs close theirs before. High up, where apps do not look for a free one. */
+static int own_stderr(void) {
+  long fd = rf_syscall(SYS_fcntl, 2, F_DUPFD_CLOEXEC, 600);
+  if (fd < 0) fd = rf_syscall(SYS_fcntl, 2, F_DUPFD_CLOEXEC, 100);
+  return fd < 0 ? -1 : (int)fd;
+}
+
+static void set_up_log(void) {
+  rf_log_setup(session.ancestry.is_root ? own_stderr() : 2, (enum rf_log_level)rf_option_choice(session.options, RF_OPT_LOG),
+               rf_option_choice(session.options, RF_OPT_LOG_FORMAT));
+}
+
+static struct rf_place_facts place_facts(void) {
+  char *const *environment = session.environment;
+  return (struct rf_place_facts){.executable = session.identity.name,
+                                 .pid = (uint32_t)rf_syscall(SYS_getpid),
+                                 .hostname = session.identity.hostname,
+                                 .start_realtime_ns = rf_realtime_ns(),
+                                 .root_dir = session.ancestry.root_dir,
+                                 .home = rf_place_variable(environment, "HOME"),
+                                 .state_home = rf_place_variable(environment, "XDG_STATE_HOME"),
+                                 .rank = rf_place_rank(environment)};
+}
+
+static bool create_recording(void) {
+  struct rf_place_facts facts = place_facts();
+  const char *option = rf_option_text(session.options, RF_OPT_OUTPUT);
+  struct rf_ancestry *ancestry = &session.ancestry;
+  if (!strcmp(option, "auto") && !ancestry->run_dir[0])
+    rf_place_run_dir(ancestry->run_dir, sizeof ancestry->run_dir, &facts);
+  int placed = rf_place_output(session.output, sizeof session.output, option, ancestry->run_dir, &facts);
+  if (placed < 0) rf_log(RF_LOG_ERROR, "refunc.output: '%s' gives no usable path (%s); recording in memory only", option, strerror(-placed));
+  struct rf_recording_plan plan = {.output_path = placed == 0 ? session.output : NULL,
+                                   .run_dir = ancestry->run_dir[0] ? ancestry->run_dir : NULL,
+                                   .root_pid = ancestry->root_pid,
+                                   .is_root = ancestry->is_root,
+                                   .root_dir = ancestry->root_dir,
+                                   .runtime_dir = rf_place_variable(session.environment, "XDG_RUNTIME_DIR")};
+  int failed = rf_recording_create(&plan);
+  if (failed) rf_log(RF_LOG_ERROR, "this process is not recorded: %s: %s", session.output, strerror(-failed));
+  return !failed;
+}
+
+static void record_options(void) {
+  for (int i = 0; i < RF_OPTION_COUNT; i++) {
+    const char *origin;
+    const char *value = rf_option_shown(session.options, (enum rf_option)i, &origin);
+    rf_ref *root = rf_recording_root(RF_TABLE_OPTION);
+    struct rf_option_entry *entry = rf_table_append(root, RF_TABLE_OPTION, sizeof *entry, RF_OPTION_COUNT);
+    if (!entry) return;
+    entry->key = rf_recording_text(rf_option_key((enum rf_option)i));
+    entry->value = rf_recording_text(value);
+    entry->origin = rf_recording_text(origin);
+    rf_table_publish(*root);
+  }
+}
+
+static void record_process(void) {
+  rf_identity_record(&session.identity, session.argument_count, session.arguments);
+  record_options();
+}
+
+static void start_heap(void) {
+  rf_allocator_learn();
+  bool counting = rf_option_choice(session.options, RF_OPT_HEAP_MODE) != RF_HEAP_OFF;
+  if (!counting) rf_record_unavailable("heap", "heap.mode is off");
+  else if (!rf_allocator_is_ours()) rf_record_unavailable("heap", "the executable brings its own malloc, which a preload can't see");
+  rf_heap_start(counting);
+}
+
+static void start_sampler(void) {
+  const struct rf_options *o = session.options;
+  struct rf_sampler_plan plan = {.interval_ns = rf_option_ns(o, RF_OPT_SYSTEM_INTERVAL),
+                                 .cpu = rf_option_on(o, RF_OPT_SYSTEM_CPU),
+                                 .memory = rf_option_on(o, RF_OPT_SYSTEM_MEMORY),
+                                 .disk = rf_option_on(o, RF_OPT_SYSTEM_DISK),
+                                 .network = rf_option_on(o, RF_OPT_SYSTEM_NETWORK),
+                                 .gpu = (enum rf_auto)rf_option_choice(o, RF_OPT_SYSTEM_GPU),
+                                 .system = rf_option_on(o, RF_OPT_SYSTEM_ENABLED),
+                                 .rss_alert_bytes = rf_option_bytes(o, RF_OPT_SYSTEM_RSS_ALERT),
+                                 .proc_root = "/proc",
+                                 .sys_root = "/sys"};
+  int failed = rf_sampler_start(&plan);
+  if (failed) rf_log(RF_LOG_INFO, "no sampler: %s", strerror(-failed));
+}
+
+static bool forked(void);
+
+static bool start_recording(void) {
+  static const struct rf_thread_hooks hooks = {forked, rf_calls_abandon};
+  if (!create_recording() || !rf_threads_start(&hooks)) return false;
+  struct rf_header *header = rf_recording_header();
+  header->cycles_per_second = rf_clock_calibrate();
+  rf_calls_start();
+  record_process();
+  return rf_thread_get() != NULL;
+}
+
+static void check_and_end(void) {
+  rf_recording_header()->exit_kind = RF_EXIT_EXITED;
+  rf_recording_flush(true);
+  rf_syscall(SYS_exit_group, 0);
+}
+
+static void at_exit(int status, void *unused) {
+  (void)unused;
+  rf_session_finish(status);
+}
+
+static void at_quick_exit_last(void) { rf_session_finish(session.expected_status); }
+
+void rf_session_expect_status(int status) { session.expected_status = status; }
+
+static bool load_options(char **envp) {
+  struct rf_option_sources sources = {.environment = envp};
+  int errors = 0;
+  session.options = rf_options_load(&sources, complain, NULL, &errors);
+  return session.options != NULL;
+}
+
+static void find_tool(void) {
+  Dl_info info;
+  if (dladdr((void *)rf_session_start, &info) && info.dli_fname) rf_tool_find(info.dli_fname);
+}
+
+void rf_session_start(int argc, char **argv, char **envp) {
+  session.start_ns = rf_monotonic_ns();
+  session.argument_count = argc;
+  session.arguments = argv;
+  session.environment = envp;
+  rf_internal_enter();
+  rf_log_setup(2, RF_LOG_WARN, 0);
+  rf_identity_find(&session.identity);
+  if (load_options(envp) && wanted()) {
+    rf_vectors_measure();
+    rf_ancestry_find(&session.ancestry, rf_place_variable(envp, "REFUNC_RUN"), rf_place_variable(envp, "XDG_RUNTIME_DIR"), NULL);
+    set_up_log();
+    session.check = rf_place_variable(envp, "REFUNC_CHECK") != NULL;
+    session.active = start_recording();
+  }
+  if (session.active) {
+    find_tool();
+    rf_functions_start(session.options, session.check);
+    if (session.check) check_and_end();
+    start_heap();
+    on_exit(at_exit, NULL); /* first of all registered, so it runs last */
+    at_quick_exit(at_quick_exit_last);
+    start_sampler();
+    rf_recording_header()->self_start_ns = (uint64_t)(rf_monotonic_ns() - session.start_ns);
+  }
+  rf_internal_leave();
+}
+
+/* ---- fork and exec ---- */
+
+struct rf_fork_token rf_session_before_fork(void) {
+  struct rf_fork_token token = {.signals = rf_signals_block()};
+  token.heap = rf_memory_fork_prepare();
+  return token;
+}
+
+/* In a child of any kind of fork, from whoever first needs its thread. */
+static bool forked(void) {
+  struct rf_header *parent = rf_recording_header();
+  (void)parent;
+  rf_recording_forget();
+  rf_sampler_forget();
+  rf_log_forget();
+  rf_calls_inherit();
+  session.ancestry.is_root = false;
+  session.finished = 0;
+  if (rf_option_choice(session.options, RF_OPT_CHILDREN) == 1 || !create_recording()) {
+    session.active = false;
+    rf_calls_silence();
+    rf_heap_start(false);
+    return false;
+  }
+  rf_threads_restart();
+  rf_recording_header()->cycles_per_second = rf_clock_calibrate();
+  rf_calls_start();
+  record_process();
+  rf_functions_record_again();
+  rf_thread_get();
+  start_sampler();
+  return true;
+}
+
+void rf_session_after_fork(struct rf_fork_token token, bool child) {
+  rf_memory_fork_done(token.heap);
+  if (child && session.active) {
+    rf_internal_enter();
+    rf_thread_get();
+    rf_internal_leave();
+  }
+  rf_signals_restore(token.signals);
+}
+
+/* Memory is the parent's in a vfork child, but the process is not. */
+static bool in_vfork_child(void) {
+  struct rf_header *header = rf_recording_header();
+  return header && header->pid != (uint32_t)rf_syscall(SYS_getpid) && !rf_threads_forked();
+}
+
+void rf_session_before_exec(void) {
+  if (!session.active || in_vfork_child()) return;
+  rf_sampler_stop();
+  rf_recording_before_exec();
+}
+
+void rf_session_exec_failed(void) {
+  if (!session.active || in_vfork_child()) return;
+  rf_recording_exec_failed();
+  start_sampler();
+}
+
+void rf_session_before_credentials(void) {
+  if (session.active && !in_vfork_child()) rf_sampler_retire("the app changed its credentials");
+}
+
+void rf_session_before_seccomp(void) {
+  if (!session.active || in_vfork_child()) return;
+  rf_sampler_retire("the app installed a system call filter");
+  rf_recording_seal();
+}
+
+/* ---- finish ---- */
+
+static bool ends_with(const char *text, const char *ending) {
+  size_t length = strlen(text), tail = strlen(ending);
+  return length >= tail && !strcmp(text + length - tail, ending);
+}
+
+/* What the report is about: the run's folder when this is its root, else this process's recording. */
+static const char *report_source(void) {
+  return session.ancestry.is_root && session.ancestry.run_dir[0] ? session.ancestry.run_dir : session.output;
+}
+
+static void report_to_stderr(const char *source) {
+  char fd[16];
+  snprintf(fd, sizeof fd, "%d", rf_log_fd());
+  const char *arguments[] = {rf_tool_path(), "report", "--to-fd", fd, "--prefix", "refunc: ", source, NULL};
+  if (rf_log_fd() < 0) return;
+  rf_syscall(SYS_fcntl, rf_log_fd(), F_SETFD, 0);
+  rf_tool_run(arguments, session.environment, REPORT_DEADLINE_MS);
+  rf_syscall(SYS_fcntl, rf_log_fd(), F_SETFD, FD_CLOEXEC);
+}
+
+static void report_to_file(const char *pattern, const char *source) {
+  char path[1024];
+  struct rf_place_facts facts = place_facts();
+  if (rf_place_expand(path, sizeof path, pattern, &facts) != 0) {
+    rf_log(RF_LOG_ERROR, "refunc.report: '%s' gives no usable path", pattern);
+    return;
+  }
+  const char *format = ends_with(pattern, ".json") ? "json" : "text";
+  const char *arguments[] = {rf_tool_path(), "report", "--format", format, "--output", path, source, NULL};
+  rf_tool_run(arguments, session.environment, REPORT_DEADLINE_MS);
+}
+
+static void report(void) {
+  const char *where = rf_option_text(session.options, RF_OPT_REPORT);
+  bool own = strstr(where, "%p") != NULL; /* a pattern with %p: every process writes its own */
+  if (!strcmp(where, "none") || (!session.ancestry.is_root && !own)) return;
+  if (!rf_tool_path()) {
+    rf_log(RF_LOG_WARN, "no report: the tool 'refunc' was not found beside the library; the recording is %s", session.output);
+    return;
+  }
+  if (!strcmp(where, "stderr")) report_to_stderr(report_source());
+  else report_to_file(where, own ? session.output : report_source());
+}
+
+static void finish_recording(int status) {
+  struct rf_header *header = rf_recording_header();
+  header->exit_kind = RF_EXIT_EXITED;
+  header->exit_code = status & 0xff;
+  header->end_monotonic_ns = rf_monotonic_ns();
+  header->end_cycles = rf_cycles();
+  header->cycles_per_second = rf_clock_refine(header->start_cycles, header->start_monotonic_ns, header->end_cycles,
+                                              header->end_monotonic_ns, header->cycles_per_second);
+  header->dropped_calls += rf_calls_dropped();
+  header->memory_bytes = rf_memory_bytes();
+}
+
+void rf_session_finish(int status) {
+  if (!session.active || in_vfork_child()) return;
+  if (__atomic_exchange_n(&session.finished, 1, __ATOMIC_ACQ_REL)) return;
+  rf_internal_enter();
+  if (rf_thread_get() && rf_recording_header()) {
+    rf_sampler_stop();
+    finish_recording(status);
+    rf_recording_flush(true);
+    report();
+  }
+  rf_internal_leave();
+}
