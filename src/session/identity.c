@@ -22,7 +22,7 @@ void rf_identity_find(struct rf_identity *identity) {
   identity->name = slash ? slash + 1 : identity->executable;
   struct utsname system = {0};
   rf_syscall(SYS_uname, &system);
-  strncpy(identity->hostname, system.nodename, sizeof identity->hostname - 1);
+  snprintf(identity->hostname, sizeof identity->hostname, "%s", system.nodename);
 }
 
 static void record_number(const char *key, uint64_t value) {

@@ -100,7 +100,7 @@ int rf_tool_run(const char *const *arguments, char *const *environment, int dead
   long pid = rf_clone_thread(CLONE_VM | CLONE_VFORK, stack + STACK_BYTES, launch, &what, &tid);
   rf_signals_restore(mask);
   int status = pid < 0 ? (int)pid : wait_for(pid, deadline_ms);
-  rf_free(what.environment);
+  rf_free((void *)what.environment);
   rf_pages_free(stack, STACK_BYTES);
   return status;
 }

@@ -1,7 +1,6 @@
 /* Keeping the app's vector registers whole around C code that may use them. */
 #pragma once
 
-#include <cpuid.h>
 #include <stdint.h>
 
 extern uint32_t rf_vector_bytes __attribute__((visibility("hidden"))); /* of an xsave area; 0: fxsave only */
@@ -10,8 +9,4 @@ extern uint32_t rf_vector_bytes __attribute__((visibility("hidden"))); /* of an 
 uintptr_t rf_with_vectors_saved(void *function, uintptr_t a, uintptr_t b);
 
 /* Asks the CPU how large the state is that the kernel enabled. */
-static inline void rf_vectors_measure(void) {
-  uint32_t a, b, c, d;
-  if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & 1u << 27)) return;
-  if (__get_cpuid_count(0xd, 0, &a, &b, &c, &d)) rf_vector_bytes = b;
-}
+void rf_vectors_measure(void);
