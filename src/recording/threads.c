@@ -107,6 +107,12 @@ static bool owner_is_gone(const struct rf_thread *thread, uint32_t my_tid) {
   return rf_syscall(SYS_tgkill, rf_syscall(SYS_getpid), thread->tid, 0) == -ESRCH;
 }
 
+void rf_threads_settle(void) {
+  uint32_t mine = rf_tls.self ? rf_tls.self->tid : 0;
+  for (struct rf_thread *thread = rf_threads_first(); thread; thread = thread->next)
+    if (thread->tid != mine && owner_is_gone(thread, mine)) hooks.taken_over(thread);
+}
+
 /* The newest entries first, since short threads come and go there; then some at a moving place. */
 static struct rf_thread *find_dead(uint32_t my_tid) {
   struct rf_thread *thread = registry->first;

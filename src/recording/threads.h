@@ -16,7 +16,7 @@
 struct rf_thread_hooks {
   /* Called in a forked child by whoever first needs its thread, signals blocked; answers whether the child is recorded. */
   bool (*forked)(void);
-  /* A dead thread's state is about to go to this thread. */
+  /* A dead thread's state is about to go to this thread, or the process ends. */
   void (*taken_over)(struct rf_thread *thread);
 };
 
@@ -38,6 +38,9 @@ void rf_threads_silence(void);
 
 /* Room for at least count functions in this thread's slot tables; false without memory. Signals blocked by the caller. */
 bool rf_thread_reserve_slots(struct rf_thread *thread, uint32_t count);
+
+/* At the end: settles the threads whose owners are gone, as if they were taken over. Cost: a system call a thread. */
+void rf_threads_settle(void);
 
 /* All threads ever registered, newest first; for summing up. */
 struct rf_thread *rf_threads_first(void);

@@ -358,6 +358,8 @@ void rf_session_finish(int status) {
   rf_internal_enter();
   if (rf_thread_get() && rf_recording_header()) {
     rf_sampler_stop();
+    rf_calls_settle();
+    rf_threads_settle();
     finish_recording(status);
     rf_recording_flush(true);
     report();

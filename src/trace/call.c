@@ -184,10 +184,12 @@ static struct rf_slot *slot_for(struct rf_thread *thread, uint32_t id) {
   return (struct rf_slot *)rf_with_vectors_saved(find_slot, (uintptr_t)thread, id);
 }
 
-/* A signal stack may lie in a frame of the thread's own stack: positions there prove nothing. */
-static bool on_signal_stack(void) {
+/* A signal stack may lie in a frame of the thread's own stack: positions there prove nothing. The kernel's SS_ONSTACK is of no
+ * use here, since this code runs on another stack. */
+static bool on_signal_stack(uintptr_t position) {
   stack_t stack;
-  return rf_syscall(SYS_sigaltstack, 0, &stack) == 0 && (stack.ss_flags & SS_ONSTACK);
+  return rf_syscall(SYS_sigaltstack, 0, &stack) == 0 && !(stack.ss_flags & SS_DISABLE) &&
+         position - (uintptr_t)stack.ss_sp < stack.ss_size;
 }
 
 static bool is_tail_call(uintptr_t position, const struct rf_record *rbx) {
@@ -233,7 +235,7 @@ static uintptr_t prepare(uint32_t id, uintptr_t position, struct rf_record *rbx)
   if (own && rf_tls.top) {
     struct rf_record *below = (struct rf_record *)rf_tls.top - 1;
     bool passed = below->position <= position && !is_tail_call(position, rbx);
-    if (passed && on_signal_stack()) own = false;
+    if (passed && on_signal_stack(position)) own = false;
     else if (passed) close_passed(position);
   }
   if (!own) {
@@ -270,11 +272,15 @@ void rf_calls_inherit(void) {
   rf_foreign_visit(inherit);
 }
 
-static void abandon(struct rf_record *record) {
-  if (record->flags & RF_RECORD_UNWOUND) close_dead(record);
-}
+void rf_calls_abandon(struct rf_thread *thread) { rf_records_clear(thread, close_dead); }
 
-void rf_calls_abandon(struct rf_thread *thread) { rf_records_clear(thread, abandon); }
+void rf_calls_settle(void) {
+  struct rf_thread *thread = rf_tls.self;
+  uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+  uint64_t mask = rf_signals_block();
+  if (thread && here >= thread->stack_low && here < thread->stack_high) close_passed(here);
+  rf_signals_restore(mask);
+}
 
 /*
  * Called by whatever unwinder passes an entry frame on its second round: the call has ended here. It only marks the topmost

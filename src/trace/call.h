@@ -25,9 +25,12 @@ void rf_calls_inherit(void);
 /* From now on timed functions pass through (a child that is not followed). */
 void rf_calls_silence(void);
 
-/* A dead thread's pile, before a new thread takes it over: closes what exceptions left. */
+/* A dead thread's pile, at the end or before a new thread takes it over: none of its calls will return. */
 struct rf_thread;
 void rf_calls_abandon(struct rf_thread *thread);
+
+/* At the end, on the ending thread: closes what exceptions left on its own stack; calls still running stay open. */
+void rf_calls_settle(void);
 
 /* Calls that could not be timed for want of memory. */
 uint64_t rf_calls_dropped(void);
