@@ -148,19 +148,26 @@ static struct rf_thread *new_thread(void) {
 }
 
 /* A thread's functions count its owners: so the owner's own table starts empty, the earlier ones' stays known. */
-static void take_over(struct rf_thread *thread, uint32_t tid) {
+static void settle_former(struct rf_thread *thread) {
+  hooks.taken_over(thread);
   if (thread->slots) memset(thread->slots, 0, thread->slot_capacity * sizeof *thread->slots);
   for (uint32_t i = 0; i < thread->slot_capacity; i++)
-    if (thread->known_slots[i]) thread->known_slots[i]->depth = 0; /* what its former owner left in flight stays open */
-  thread->tid = tid;
+    if (thread->known_slots[i]) thread->known_slots[i]->depth = 0;
+}
+
+static void take_over(struct rf_thread *thread, uint32_t tid) {
   struct rf_thread_entry *entry = thread->entry;
+  if (entry->generation) settle_former(thread);
+  thread->tid = tid;
   entry->tid = tid;
   entry->generation++;
   entry->alive = 1;
   memset(entry->name, 0, sizeof entry->name);
   rf_syscall(SYS_prctl, 16 /* PR_GET_NAME */, entry->name);
   find_stack(thread);
-  if (entry->generation > 1) hooks.taken_over(thread);
+  if (!thread->first_chunk) return;
+  ((struct rf_chunk_header *)thread->first_chunk)->position = thread->stack_high;
+  rf_tls.top = thread->first_chunk + RF_RECORD_BYTES;
 }
 
 static struct rf_thread *register_locked(void) {
@@ -170,7 +177,6 @@ static struct rf_thread *register_locked(void) {
   if (!thread) return NULL;
   if (!thread->slot_capacity && !rf_thread_reserve_slots(thread, 1)) return NULL;
   take_over(thread, tid);
-  if (thread->first_chunk) rf_tls.top = thread->first_chunk + RF_RECORD_BYTES;
   rf_tls.self = thread;
   return thread;
 }
