@@ -8,21 +8,14 @@
  */
 #include "sample/alert.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <time.h>
 
 #include "arch/arch.h"
 #include "base/log.h"
-#include "sample/file.h"
+#include "sample/descriptors.h"
 #include "sample/sampler.h"
-
-#ifndef SYS_pidfd_getfd
-#define SYS_pidfd_getfd 438
-#endif
-#ifndef SYS_pidfd_open
-#define SYS_pidfd_open 434
-#endif
 
 static uint64_t threshold;
 static uint32_t crossings; /* a futex, too */
@@ -37,34 +30,10 @@ void rf_alert_forget(void) {
   above = false;
 }
 
-/* The app's descriptor, opened here. Kernels before 5.6 can't duplicate it: reopened by name, which sockets
- * refuse. */
-static long borrow(int descriptor) {
-  long process = rf_syscall(SYS_pidfd_open, rf_syscall(SYS_getpid), 0);
-  long borrowed = process < 0 ? process : rf_syscall(SYS_pidfd_getfd, process, descriptor, 0);
-  if (process >= 0) rf_file_close(process);
-  if (borrowed >= 0) return borrowed;
-  char path[64];
-  struct rf_note name = rf_note_in(path, sizeof path);
-  rf_note_add(&name, "/proc/self/fd/");
-  rf_note_add_number(&name, (uint64_t)descriptor);
-  return rf_file_open(path, O_WRONLY | O_APPEND);
-}
-
 static void say(struct rf_reading *r, const char *line) {
-  if (!r->own_thread) {
-    rf_log_plain(RF_LOG_WARN, line);
-    return;
-  }
-  if (log_descriptor < 0) return;
-  long borrowed = borrow(log_descriptor);
-  if (borrowed < 0) return;
-  if (borrowed != log_descriptor) {
-    rf_syscall(SYS_dup3, borrowed, log_descriptor, O_CLOEXEC);
-    rf_file_close(borrowed);
-  }
-  rf_log_plain(RF_LOG_WARN, line);
-  rf_file_close(log_descriptor);
+  bool borrowed = r->own_thread && rf_descriptors_borrow(log_descriptor);
+  if (borrowed || !r->own_thread) rf_log_plain(RF_LOG_WARN, line);
+  if (borrowed) rf_descriptors_give_back(log_descriptor);
 }
 
 static void crossed(struct rf_reading *r, uint64_t rss_bytes, uint64_t limit) {

@@ -1,6 +1,7 @@
 /* See descriptors.h. */
 #include "sample/descriptors.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <sys/resource.h>
 
@@ -8,6 +9,12 @@
 #include "sample/file.h"
 #include "sample/scan.h"
 
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
@@ -57,3 +64,27 @@ long rf_descriptors_drop(void) {
   for (uint64_t number = 0; number < limit.rlim_cur; number++) rf_file_close((long)number);
   return 0;
 }
+
+/* Kernels before 5.6 can't duplicate it: reopened by name, which sockets refuse. */
+static long fetch(int number) {
+  long process = rf_syscall(SYS_pidfd_open, rf_syscall(SYS_getpid), 0);
+  long fetched = process < 0 ? process : rf_syscall(SYS_pidfd_getfd, process, number, 0);
+  if (process >= 0) rf_file_close(process);
+  if (fetched >= 0) return fetched;
+  char path[64];
+  struct rf_note name = rf_note_in(path, sizeof path);
+  rf_note_add(&name, "/proc/self/fd/");
+  rf_note_add_number(&name, (uint64_t)number);
+  return rf_file_open(path, O_WRONLY | O_APPEND);
+}
+
+bool rf_descriptors_borrow(int number) {
+  long fetched = number < 0 ? -1 : fetch(number);
+  if (fetched < 0) return false;
+  if (fetched == number) return true;
+  long moved = rf_syscall(SYS_dup3, fetched, number, O_CLOEXEC);
+  rf_file_close(fetched);
+  return moved == number;
+}
+
+void rf_descriptors_give_back(int number) { rf_file_close(number); }

@@ -79,7 +79,7 @@ static uint32_t device_of(struct rf_scan pdev, struct rf_scan driver) {
   struct rf_note name = rf_note_in(device->name, sizeof device->name);
   rf_note_add_scan(&name, driver);
   if (pdev.at < pdev.end) rf_note_add(&name, " "), rf_note_add_scan(&name, pdev);
-  device->track = (struct rf_gpu_track){0};
+  rf_bytes_zero(&device->track, sizeof device->track);
   device->energy_known = false;
   device->power_w = device->temperature_c = __builtin_nan("");
   return drm.devices++;
@@ -210,7 +210,8 @@ static bool add_busy(struct client *sum, const struct client *client, const stru
 
 /* The use of one device between two passes, from all its clients. */
 static struct rf_gpu_use device_use(uint32_t device, double seconds) {
-  struct client sum = {.engines = 0};
+  struct client sum;
+  sum.engines = 0;
   struct rf_gpu_use use = {0, 0};
   bool sane = seconds > 0;
   for (uint32_t i = 0; i < drm.clients[drm.now]; i++) {

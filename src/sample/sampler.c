@@ -40,7 +40,7 @@
 #define RETIRE_NS SECOND
 #define LEAST_INTERVAL_NS 1000000
 
-enum wish { RUN, STOP, RETIRE }; /* retire: end without the last totals */
+enum wish { RUN, STOP, RETIRE }; /* retire: end, the last totals come later */
 
 static struct {
   uint32_t tid;  /* futex: the kernel zeroes it when the thread has ended */
@@ -51,6 +51,7 @@ static struct {
   bool retired;
   bool leave; /* rf_descriptors_leave instead of drop */
   char *stack;
+  int log_descriptor; /* in the app's table */
   int64_t interval_ns;
 } sampler;
 
@@ -83,6 +84,13 @@ static int64_t next_tick(int64_t due_ns) {
   return due_ns > now_ns ? due_ns : now_ns + sampler.interval_ns;
 }
 
+/* A disk that refuses is said once, by whoever meets it. */
+static void write_through(void) {
+  bool borrowed = rf_descriptors_borrow(sampler.log_descriptor);
+  rf_recording_flush(false);
+  if (borrowed) rf_descriptors_give_back(sampler.log_descriptor);
+}
+
 static void loop(void) {
   int64_t due_ns = rf_monotonic_ns(), second_ns = due_ns + SECOND;
   for (;;) {
@@ -92,7 +100,7 @@ static void loop(void) {
     rf_schedule_tick();
     if (rf_monotonic_ns() < second_ns) continue;
     second_ns = rf_monotonic_ns() + SECOND - sampler.interval_ns / 2;
-    rf_recording_flush(false);
+    write_through();
     if (rf_schedule_alone()) return;
   }
 }
@@ -104,7 +112,7 @@ static void thread_body(void *unused) {
   bool ending = wish() != RETIRE;
   if (wish() == RUN) rf_gpu_ask_stop(); /* the app's threads are all gone */
   rf_schedule_close(true, ending);
-  if (wish() == RUN) rf_recording_flush(false);
+  if (wish() == RUN) write_through();
   __atomic_store_n(&sampler.done, ending, __ATOMIC_RELEASE);
 }
 
@@ -158,7 +166,8 @@ int rf_sampler_start(const struct rf_sampler_plan *plan) {
   sampler.wish = RUN;
   sampler.done = 0;
   sampler.ended = false;
-  rf_alert_log_descriptor(rf_log_fd());
+  sampler.log_descriptor = rf_log_fd();
+  rf_alert_log_descriptor(sampler.log_descriptor);
   if (plan->system) rf_gpu_start(plan->gpu, sampler.interval_ns);
   long tid = clone_thread();
   if (tid >= 0) return 0;
@@ -199,12 +208,21 @@ void rf_sampler_stop(void) {
   if (!sampler.done) rf_schedule_close(false, true);
 }
 
-void rf_sampler_retire(const char *why) {
+/* Ends the thread for good, on the way to a state in which it may not live. */
+static void retire(enum wish how, const char *why) {
   if (sampler.retired) return;
   sampler.retired = true;
   if (!sampler.prepared || !running()) return;
   rf_schedule_absent(RF_ABSENT_TIMELINE, why);
-  if (!end_thread(RETIRE, rf_monotonic_ns() + RETIRE_NS)) sampler.ended = true; /* its state is its own */
+  if (!end_thread(how, rf_monotonic_ns() + RETIRE_NS)) sampler.ended = true; /* its state is its own */
+}
+
+void rf_sampler_retire(const char *why) { retire(RETIRE, why); }
+
+void rf_sampler_seal(const char *why) {
+  if (sampler.prepared && !sampler.ended) rf_gpu_stop(rf_monotonic_ns() + STOP_NS);
+  retire(STOP, why);
+  sampler.ended = true;
 }
 
 void rf_sampler_forget(void) {

@@ -38,9 +38,13 @@ int rf_sampler_start(const struct rf_sampler_plan *plan);
  * before exec. */
 void rf_sampler_stop(void);
 
-/* Before the app drops privileges or installs a seccomp filter: ends the thread at once; totals are still
- * taken at the end, on the thread that calls stop. Bounded: 1 s. */
+/* Before the app drops privileges: ends the thread at once; totals are still taken at the end, on the thread
+ * that calls stop. Bounded: 1 s. */
 void rf_sampler_retire(const char *why);
+
+/* Before the app installs a seccomp filter, which may kill for any system call: ends all threads of the
+ * sampler, takes the last totals now; rf_sampler_stop makes no system call any more. Bounded: 1.2 s. */
+void rf_sampler_seal(const char *why);
 
 /* In a forked child: the thread is not here. */
 void rf_sampler_forget(void);

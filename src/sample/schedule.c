@@ -89,7 +89,8 @@ bool rf_schedule_prepare(const struct rf_sampler_plan *plan) {
 /* Refunc's own use, before anything of this tick is read. */
 static void measure_own(void) {
   struct rf_reading *r = &now.reading;
-  struct rf_own gpu = {0};
+  struct rf_own gpu;
+  rf_bytes_zero(&gpu, sizeof gpu);
   if (r->own_thread) rf_own_measure(&r->mine);
   r->own_threads = (r->own_thread ? 1 : 0) + rf_gpu_own(&gpu);
   r->own = r->past;
@@ -165,7 +166,7 @@ void rf_schedule_close(bool own_thread, bool ending) {
   measure_own();
   if (!own_thread) return;
   rf_own_add(&r->past, &r->mine);
-  r->mine = (struct rf_own){0};
+  rf_bytes_zero(&r->mine, sizeof r->mine);
 }
 
 void rf_schedule_absent(enum rf_absence what, const char *reason) {
@@ -194,13 +195,14 @@ bool rf_schedule_alone(void) {
 /* The reading is 20 KB: cleared piece by piece, the buffers left as they are. */
 void rf_schedule_forget(void) {
   struct rf_reading *r = &now.reading;
+  rf_bytes_zero(now.due, sizeof now.due);
   for (unsigned i = 0; i < SOURCES; i++) {
-    now.due[i] = (struct due){0};
     if (table[i].source->forget) table[i].source->forget();
   }
   r->header = NULL;
   r->totals = NULL;
-  r->past = r->mine = r->own = (struct rf_own){0};
+  rf_bytes_zero(&r->past, sizeof r->past);
+  rf_bytes_zero(&r->mine, sizeof r->mine);
   r->complained = 0;
   r->rss_bytes = 0;
   rf_timeline_forget();
