@@ -1,0 +1,483 @@
+/*
+ * Functions of several recordings become one list: the same build-id and offset is the same function.
+ *
+ *   slots (function × thread) ─▶ accumulator (function, one recording) ─▶ rf_report_function (all recordings)
+ *
+ * Where calls were merely counted (timing.budget), a timed call of a thread stands for calls/timed of them:
+ * that weight goes into totals, means and quantiles. Self time is another matter: what merely counted callees
+ * took is missing from it, so it is only known where no other function on the thread was merely counted; else
+ * it is unknown rather than wrong.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/model_parts.h"
+
+#define NO_INDEX SIZE_MAX
+
+struct octave {
+  uint64_t count[RF_SUBBUCKETS];
+  double weight[RF_SUBBUCKETS];
+};
+
+/* One function in one recording; times in seconds, corrected. */
+struct accumulator {
+  size_t target; /* index into report->function */
+  uint32_t mode;
+  struct octave *octave[RF_OCTAVES];
+  uint64_t entered, counted, sampled_calls; /* sampled_calls: on threads where at least one call was timed */
+  uint64_t durations, unwound, open, threads;
+  double weight, sum_s, sum_outer_s, sum_self_s, m2; /* m2: weighted squared deviations from the mean */
+  double min_s, max_s;
+  bool self_unknown;
+  struct rf_function_heap heap;
+  struct rf_function_system system;
+  uint32_t flags;
+};
+
+/* What lies behind a function of the report while recordings are merged. */
+struct moments {
+  double weight, sum_s, m2;
+  uint64_t timed;
+  double calls_with_samples;
+};
+
+struct rf_function_merge {
+  struct rf_report *report;
+  size_t *table; /* open addressing: index + 1 into report->function */
+  size_t table_size;
+  struct moments *moments;
+};
+
+double rf_unit_seconds(const struct rf_header *header, uint32_t mode) {
+  if (mode != RF_CLOCK_PERF_COUNTER) return 1e-9;
+  return header->cycles_per_second > 0 ? 1 / header->cycles_per_second : 1e-9;
+}
+
+static const char *mode_name(uint32_t mode) {
+  static const char *const names[] = {"perf_counter", "wall_clock", "process_time", "thread_time"};
+  return mode < sizeof names / sizeof *names ? names[mode] : "unknown";
+}
+
+/* --- finding a function again --- */
+
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t length) {
+  const unsigned char *p = bytes;
+  for (size_t i = 0; i < length; i++) hash = (hash ^ p[i]) * 0x100000001b3u;
+  return hash;
+}
+
+static uint64_t hash_of(const struct rf_report_function *f) {
+  uint64_t hash = hash_bytes(0xcbf29ce484222325u, &f->offset, sizeof f->offset);
+  if (f->build_id_bytes) return hash_bytes(hash, f->build_id, f->build_id_bytes);
+  return hash_bytes(hash_bytes(hash, f->module, strlen(f->module)), f->name, strlen(f->name));
+}
+
+static bool same_function(const struct rf_report_function *a, const struct rf_report_function *b) {
+  if (a->offset != b->offset || a->build_id_bytes != b->build_id_bytes) return false;
+  if (a->build_id_bytes) return memcmp(a->build_id, b->build_id, a->build_id_bytes) == 0;
+  return strcmp(a->module, b->module) == 0 && strcmp(a->name, b->name) == 0;
+}
+
+static void insert_index(struct rf_function_merge *merge, size_t index) {
+  size_t at = hash_of(&merge->report->function[index]) & (merge->table_size - 1);
+  while (merge->table[at]) at = (at + 1) & (merge->table_size - 1);
+  merge->table[at] = index + 1;
+}
+
+static void grow_table(struct rf_function_merge *merge) {
+  if (merge->report->functions * 2 < merge->table_size) return;
+  merge->table_size *= 2;
+  merge->table = rf_arena_alloc(merge->report->arena, merge->table_size * sizeof *merge->table);
+  for (size_t i = 0; i < merge->report->functions; i++) insert_index(merge, i);
+}
+
+static size_t find_function(struct rf_function_merge *merge, const struct rf_report_function *wanted) {
+  size_t at = hash_of(wanted) & (merge->table_size - 1);
+  for (; merge->table[at]; at = (at + 1) & (merge->table_size - 1))
+    if (same_function(&merge->report->function[merge->table[at] - 1], wanted)) return merge->table[at] - 1;
+  return NO_INDEX;
+}
+
+static size_t add_function(struct rf_function_merge *merge, const struct rf_report_function *f) {
+  struct rf_report *report = merge->report;
+  struct rf_report_function *fresh =
+      rf_arena_push(report->arena, &report->function, report->functions, sizeof *fresh);
+  *fresh = *f;
+  fresh->total_s = 0;
+  fresh->self_s = 0;
+  fresh->min_s = fresh->max_s = NAN;
+  fresh->heap = (struct rf_function_heap){.peak_bytes = NAN};
+  fresh->system = (struct rf_function_system){.peak_rss_bytes = NAN, .gpu_ratio = NAN};
+  struct moments *m = rf_arena_push(report->arena, &merge->moments, report->functions, sizeof *m);
+  *m = (struct moments){0};
+  insert_index(merge, report->functions++);
+  grow_table(merge);
+  return report->functions - 1;
+}
+
+static size_t target_of(struct rf_function_merge *merge, const struct rf_reader *reader,
+                        const struct rf_function_entry *entry) {
+  struct rf_arena *arena = merge->report->arena;
+  const char *name = rf_reader_string(reader, entry->demangled ? entry->demangled : entry->name);
+  struct rf_report_function f = {.name = name,
+                                 .module = rf_reader_string(reader, entry->module),
+                                 .mode = mode_name(entry->mode),
+                                 .offset = entry->module_offset};
+  f.build_id_bytes = entry->build_id_bytes <= sizeof f.build_id ? entry->build_id_bytes : 0;
+  memcpy(f.build_id, entry->build_id, f.build_id_bytes);
+  size_t index = find_function(merge, &f);
+  if (index != NO_INDEX) return index;
+  f.name = rf_arena_text(arena, f.name);
+  f.module = rf_arena_text(arena, f.module);
+  return add_function(merge, &f);
+}
+
+/* --- one recording --- */
+
+static struct accumulator *read_functions(struct rf_function_merge *merge, const struct rf_reader *reader,
+                                          struct rf_arena *scratch, size_t *count) {
+  struct accumulator *list = NULL;
+  struct rf_function_entry entry;
+  struct rf_cursor cursor =
+      rf_cursor_at(reader, rf_reader_header(reader)->root[RF_TABLE_FUNCTION], RF_TABLE_FUNCTION);
+  *count = 0;
+  while (rf_cursor_next(&cursor, &entry, sizeof entry)) {
+    struct accumulator *a = rf_arena_push(scratch, &list, *count, sizeof *a);
+    *a = (struct accumulator){.target = target_of(merge, reader, &entry),
+                              .mode = entry.mode,
+                              .flags = entry.flags,
+                              .min_s = NAN,
+                              .max_s = NAN,
+                              .heap.peak_bytes = NAN,
+                              .system.peak_rss_bytes = NAN};
+    (*count)++;
+  }
+  return list;
+}
+
+static double corrected(double units, double inside_units, double unit_s) {
+  return units > inside_units ? (units - inside_units) * unit_s : 0;
+}
+
+static void add_histogram(struct accumulator *a, const struct rf_reader *reader, const struct rf_slot *slot,
+                          double weight, struct rf_arena *scratch) {
+  for (unsigned o = 0; o < RF_OCTAVES; o++) {
+    const uint64_t *words = slot->octave[o] ? rf_reader_words(reader, slot->octave[o], RF_SUBBUCKETS) : NULL;
+    if (!words) continue;
+    if (!a->octave[o]) a->octave[o] = rf_arena_alloc(scratch, sizeof(struct octave));
+    for (unsigned i = 0; i < RF_SUBBUCKETS; i++) {
+      a->octave[o]->count[i] += words[i];
+      a->octave[o]->weight[i] += weight * (double)words[i];
+    }
+  }
+}
+
+/* Chan's rule: joins mean and squared deviations of two groups without cancellation. */
+static void join_moments(double *weight, double *sum, double *m2, double other_weight, double other_sum,
+                         double other_m2) {
+  if (!(other_weight > 0)) return;
+  if (*weight > 0) {
+    double apart = other_sum / other_weight - *sum / *weight;
+    *m2 += other_m2 + apart * apart * *weight * other_weight / (*weight + other_weight);
+  } else {
+    *m2 = other_m2;
+  }
+  *weight += other_weight;
+  *sum += other_sum;
+}
+
+static double squared_deviations(const struct rf_slot *slot) {
+  long double squares =
+      (long double)slot->square_high * 18446744073709551616.0L + (long double)slot->square_low;
+  long double m2 = squares - (long double)slot->sum * (long double)slot->sum / (long double)slot->durations;
+  return m2 > 0 ? (double)m2 : 0;
+}
+
+static void add_durations(struct accumulator *a, const struct rf_header *h, const struct rf_slot *slot,
+                          double weight) {
+  if (!slot->durations) return;
+  double unit = rf_unit_seconds(h, a->mode);
+  double inside = h->probe_inside_cycles * rf_unit_seconds(h, RF_CLOCK_PERF_COUNTER) / unit;
+  double outside = h->probe_outside_cycles * rf_unit_seconds(h, RF_CLOCK_PERF_COUNTER) / unit;
+  double n = (double)slot->durations;
+  double sum_s = corrected((double)slot->sum, inside * n, unit);
+  join_moments(&a->weight, &a->sum_s, &a->m2, weight * n, weight * sum_s,
+               weight * squared_deviations(slot) * unit * unit);
+  a->sum_outer_s += weight * corrected((double)slot->sum_outer, inside * n, unit);
+  a->sum_self_s +=
+      weight * corrected((double)slot->sum_self, inside * n + outside * (double)slot->children, unit);
+  if (slot->min <= slot->max) {
+    a->min_s = rf_min_known(a->min_s, corrected((double)slot->min, inside, unit));
+    a->max_s = rf_max_known(a->max_s, corrected((double)slot->max, inside, unit));
+  }
+}
+
+static void add_heap_and_system(struct accumulator *a, const struct rf_slot *slot, double weight) {
+  a->heap.alloc_calls += weight * (double)slot->heap_alloc_calls;
+  a->heap.requested_bytes += weight * (double)slot->heap_requested_bytes;
+  a->heap.alloc_bytes += weight * (double)slot->heap_alloc_bytes;
+  a->heap.free_bytes += weight * (double)slot->heap_free_bytes;
+  if (slot->heap_peak_bytes >= 0)
+    a->heap.peak_bytes = rf_max_known(a->heap.peak_bytes, (double)slot->heap_peak_bytes);
+  a->system.cpu_s += weight * (double)slot->cpu_ns * 1e-9;
+  a->system.faults += weight * (double)slot->faults;
+  a->system.switches += weight * (double)slot->switches;
+  a->system.read_bytes += weight * (double)slot->read_bytes;
+  a->system.write_bytes += weight * (double)slot->write_bytes;
+  a->system.sent_bytes += weight * (double)slot->sent_bytes;
+  a->system.received_bytes += weight * (double)slot->received_bytes;
+  if (slot->peak_rss_bytes)
+    a->system.peak_rss_bytes = rf_max_known(a->system.peak_rss_bytes, (double)slot->peak_rss_bytes);
+}
+
+/* counted_elsewhere: calls of other functions on this thread that were merely counted. */
+static void add_slot(struct accumulator *a, const struct rf_reader *reader, const struct rf_slot *slot,
+                     uint64_t counted_elsewhere, struct rf_arena *scratch) {
+  uint64_t calls = slot->entered + slot->counted;
+  double weight = slot->entered ? (double)calls / (double)slot->entered : 1;
+  a->entered += slot->entered;
+  a->counted += slot->counted;
+  if (slot->entered) a->sampled_calls += calls;
+  a->durations += slot->durations;
+  a->unwound += slot->unwound;
+  a->open += slot->depth;
+  a->threads += slot->threads ? slot->threads : calls != 0;
+  bool recursive = slot->sum != slot->sum_outer;
+  a->self_unknown |= slot->durations && (counted_elsewhere || (slot->counted && recursive));
+  add_durations(a, rf_reader_header(reader), slot, weight);
+  add_heap_and_system(a, slot, weight);
+  add_histogram(a, reader, slot, weight, scratch);
+}
+
+static uint64_t counted_on(const struct rf_reader *reader, rf_ref slots) {
+  uint64_t counted = 0;
+  struct rf_cursor cursor = rf_cursor_at(reader, slots, RF_TABLE_SLOT);
+  struct rf_slot slot;
+  while (rf_cursor_next(&cursor, &slot, sizeof slot)) counted += slot.counted;
+  return counted;
+}
+
+static void read_threads(const struct rf_reader *reader, struct accumulator *list, size_t count,
+                         struct rf_arena *scratch) {
+  struct rf_cursor threads =
+      rf_cursor_at(reader, rf_reader_header(reader)->root[RF_TABLE_THREAD], RF_TABLE_THREAD);
+  struct rf_thread_entry thread;
+  while (rf_cursor_next(&threads, &thread, sizeof thread)) {
+    uint64_t counted = counted_on(reader, thread.slots);
+    struct rf_cursor slots = rf_cursor_at(reader, thread.slots, RF_TABLE_SLOT);
+    struct rf_slot slot;
+    while (rf_cursor_next(&slots, &slot, sizeof slot))
+      if (slot.function < count)
+        add_slot(&list[slot.function], reader, &slot, counted - slot.counted, scratch);
+  }
+}
+
+/* --- into the report --- */
+
+static size_t buckets_of(const struct accumulator *a, const struct rf_header *h,
+                         struct rf_duration_bucket *out) {
+  double unit = rf_unit_seconds(h, a->mode);
+  double inside = h->probe_inside_cycles * rf_unit_seconds(h, RF_CLOCK_PERF_COUNTER) / unit;
+  size_t n = 0;
+  for (unsigned o = 0; o < RF_OCTAVES; o++)
+    for (unsigned i = 0; a->octave[o] && i < RF_SUBBUCKETS; i++) {
+      if (!a->octave[o]->count[i]) continue;
+      double lower = (double)rf_bucket_lower((struct rf_bucket){o, i});
+      double upper = (double)rf_bucket_upper((struct rf_bucket){o, i});
+      out[n++] = (struct rf_duration_bucket){.middle_s = corrected((lower + upper - 1) / 2, inside, unit),
+                                             .upper_s = corrected(upper, inside, unit),
+                                             .weight = a->octave[o]->weight[i],
+                                             .count = a->octave[o]->count[i]};
+    }
+  return n;
+}
+
+static void merge_buckets(struct rf_report *report, struct rf_report_function *f, const struct accumulator *a,
+                          const struct rf_header *h, struct rf_arena *scratch) {
+  struct rf_duration_bucket *own = rf_arena_alloc(scratch, sizeof *own * RF_OCTAVES * RF_SUBBUCKETS);
+  size_t count = buckets_of(a, h, own);
+  if (!count) return;
+  struct rf_duration_bucket *merged = rf_arena_alloc(report->arena, (count + f->buckets) * sizeof *merged);
+  f->buckets = rf_buckets_merge(merged, f->bucket, f->buckets, own, count);
+  f->bucket = merged;
+}
+
+static void add_known_heap(struct rf_function_heap *to, const struct rf_function_heap *from) {
+  to->alloc_calls += from->alloc_calls;
+  to->requested_bytes += from->requested_bytes;
+  to->alloc_bytes += from->alloc_bytes;
+  to->free_bytes += from->free_bytes;
+  to->net_bytes = to->alloc_bytes - to->free_bytes;
+  to->peak_bytes = rf_max_known(to->peak_bytes, from->peak_bytes);
+}
+
+static void add_known_system(struct rf_function_system *to, const struct rf_function_system *from) {
+  to->cpu_s += from->cpu_s;
+  to->faults += from->faults;
+  to->switches += from->switches;
+  to->read_bytes += from->read_bytes;
+  to->write_bytes += from->write_bytes;
+  to->sent_bytes += from->sent_bytes;
+  to->received_bytes += from->received_bytes;
+  to->peak_rss_bytes = rf_max_known(to->peak_rss_bytes, from->peak_rss_bytes);
+}
+
+static void merge_one(struct rf_function_merge *merge, const struct accumulator *a, const struct rf_header *h,
+                      struct rf_arena *scratch) {
+  struct rf_report_function *f = &merge->report->function[a->target];
+  struct moments *m = &merge->moments[a->target];
+  uint64_t calls = a->entered + a->counted;
+  /* Threads on which no call was timed are taken to be like the others. */
+  double scale = a->sampled_calls ? (double)calls / (double)a->sampled_calls : 1;
+  f->calls += calls;
+  f->timed_calls += a->durations;
+  f->unwound += a->unwound;
+  f->open += a->open;
+  f->threads += a->threads;
+  f->total_s += scale * a->sum_outer_s;
+  f->self_s += a->self_unknown ? NAN : scale * a->sum_self_s;
+  f->min_s = rf_min_known(f->min_s, a->min_s);
+  f->max_s = rf_max_known(f->max_s, a->max_s);
+  join_moments(&m->weight, &m->sum_s, &m->m2, scale * a->weight, scale * a->sum_s, scale * a->m2);
+  m->timed += a->entered;
+  merge->report->sampled |= a->counted != 0;
+  f->has_heap |= (a->flags & RF_FUNCTION_HEAP) != 0;
+  f->has_system |= (a->flags & RF_FUNCTION_SYSTEM) != 0;
+  add_known_heap(&f->heap, &a->heap);
+  add_known_system(&f->system, &a->system);
+  merge_buckets(merge->report, f, a, h, scratch);
+}
+
+static void merge_edges(struct rf_function_merge *merge, const struct rf_reader *reader,
+                        const struct accumulator *list, size_t count) {
+  struct rf_report *report = merge->report;
+  const struct rf_header *h = rf_reader_header(reader);
+  struct rf_cursor cursor = rf_cursor_at(reader, h->root[RF_TABLE_EDGE], RF_TABLE_EDGE);
+  struct rf_edge_entry entry;
+  while (rf_cursor_next(&cursor, &entry, sizeof entry)) {
+    if (entry.caller >= count || entry.callee >= count || !entry.calls) continue;
+    double unit = rf_unit_seconds(h, list[entry.callee].mode);
+    double inside = h->probe_inside_cycles * rf_unit_seconds(h, RF_CLOCK_PERF_COUNTER) / unit;
+    struct rf_report_edge *edge = rf_arena_push(report->arena, &report->edge, report->edges++, sizeof *edge);
+    *edge = (struct rf_report_edge){list[entry.caller].target, list[entry.callee].target, entry.calls,
+                                    corrected((double)entry.sum, inside * (double)entry.calls, unit)};
+  }
+}
+
+struct rf_function_merge *rf_merge_functions_begin(struct rf_report *report) {
+  struct rf_function_merge *merge = rf_arena_alloc(report->arena, sizeof *merge);
+  merge->report = report;
+  merge->table_size = 256;
+  merge->table = rf_arena_alloc(report->arena, merge->table_size * sizeof *merge->table);
+  return merge;
+}
+
+void rf_merge_functions(struct rf_function_merge *merge, const struct rf_reader *reader) {
+  struct rf_arena *scratch = rf_arena_new();
+  size_t count;
+  struct accumulator *list = read_functions(merge, reader, scratch, &count);
+  read_threads(reader, list, count, scratch);
+  for (size_t i = 0; i < count; i++) merge_one(merge, &list[i], rf_reader_header(reader), scratch);
+  merge_edges(merge, reader, list, count);
+  rf_arena_free(scratch);
+}
+
+/* --- the end: what only the whole tells --- */
+
+/* 95% interval of the mean over a random sample without replacement of timed among calls. */
+static double confidence(const struct rf_report_function *f, const struct moments *m) {
+  if (m->timed >= f->calls) return 0;
+  if (m->timed < 2 || !(f->mean_s > 0)) return NAN;
+  double n = (double)m->timed, share = n / (double)f->calls;
+  return 1.96 * f->stddev_s / f->mean_s * sqrt((1 - share) / n);
+}
+
+static double within(double value, double min, double max) {
+  if (value < min) return min;
+  return value > max ? max : value;
+}
+
+static void finish_function(struct rf_report_function *f, const struct moments *m) {
+  bool any = m->weight > 0;
+  f->mean_s = any ? m->sum_s / m->weight : NAN;
+  f->stddev_s = any ? sqrt(m->m2 / (m->weight > 1 ? m->weight - 1 : 1)) : NAN;
+  if (!any && f->calls) f->total_s = f->self_s = NAN;
+  f->ci95_ratio = confidence(f, m);
+  double *const quantiles[] = {&f->p50_s, &f->p90_s, &f->p95_s, &f->p99_s, &f->p999_s};
+  static const double shares[] = {0.5, 0.9, 0.95, 0.99, 0.999};
+  for (size_t i = 0; i < 5; i++)
+    *quantiles[i] = within(rf_quantile(f->bucket, f->buckets, shares[i]), f->min_s, f->max_s);
+  f->system.cpu_ratio = f->total_s > 0 ? f->system.cpu_s / f->total_s : NAN;
+}
+
+struct ordered {
+  struct rf_report_function function;
+  size_t was;
+};
+
+static int by_total(const void *left, const void *right) {
+  const struct ordered *a = left, *b = right;
+  double x = isnan(a->function.total_s) ? -1 : a->function.total_s,
+         y = isnan(b->function.total_s) ? -1 : b->function.total_s;
+  if (x != y) return x > y ? -1 : 1;
+  if (a->function.calls != b->function.calls) return a->function.calls > b->function.calls ? -1 : 1;
+  int names = strcmp(a->function.name, b->function.name);
+  return names ? names : (a->was > b->was) - (a->was < b->was);
+}
+
+static int by_ends(const void *left, const void *right) {
+  const struct rf_report_edge *a = left, *b = right;
+  if (a->caller != b->caller) return a->caller < b->caller ? -1 : 1;
+  return (a->callee > b->callee) - (a->callee < b->callee);
+}
+
+static void join_edges(struct rf_report *report) {
+  if (!report->edges) return;
+  qsort(report->edge, report->edges, sizeof *report->edge, by_ends);
+  size_t last = 0;
+  for (size_t i = 1; i < report->edges; i++) {
+    struct rf_report_edge *to = &report->edge[last], *from = &report->edge[i];
+    if (by_ends(to, from) == 0) {
+      to->calls += from->calls;
+      to->total_s += from->total_s;
+    } else {
+      report->edge[++last] = *from;
+    }
+  }
+  report->edges = last + 1;
+}
+
+static void sort_functions(struct rf_report *report) {
+  size_t count = report->functions;
+  struct ordered *list = rf_arena_alloc(report->arena, count * sizeof *list);
+  size_t *now = rf_arena_alloc(report->arena, count * sizeof *now);
+  for (size_t i = 0; i < count; i++) list[i] = (struct ordered){report->function[i], i};
+  qsort(list, count, sizeof *list, by_total);
+  for (size_t i = 0; i < count; i++) {
+    report->function[i] = list[i].function;
+    now[list[i].was] = i;
+  }
+  for (size_t i = 0; i < report->edges; i++) {
+    report->edge[i].caller = now[report->edge[i].caller];
+    report->edge[i].callee = now[report->edge[i].callee];
+  }
+}
+
+static bool any_unknown_self(const struct rf_report *report) {
+  for (size_t i = 0; i < report->functions; i++)
+    if (isnan(report->function[i].self_s) && !isnan(report->function[i].total_s)) return true;
+  return false;
+}
+
+void rf_merge_functions_end(struct rf_function_merge *merge) {
+  struct rf_report *report = merge->report;
+  for (size_t i = 0; i < report->functions; i++) finish_function(&report->function[i], &merge->moments[i]);
+  if (report->functions) sort_functions(report);
+  join_edges(report);
+  if (any_unknown_self(report))
+    rf_report_unavailable(
+        report, "functions[].self_s",
+        "calls of other functions were merely counted to keep timing.budget, so their time can't be "
+        "told from their callers'; timing.budget=off times every call");
+}
