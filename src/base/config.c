@@ -212,7 +212,7 @@ static void skip(struct reader *r) {
 
 static const char *dotted(struct reader *r, size_t depth) {
   const char *all = depth ? r->path[0] : "";
-  for (size_t i = 1; all && i < depth; i++) all = rf_pool_join(&r->pool, all, ".", r->path[i], NULL);
+  for (size_t i = 1; all && i < depth; i++) all = rf_pool_join(&r->pool, all, ".", r->path[i]);
   return all ? all : "";
 }
 

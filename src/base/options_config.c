@@ -156,23 +156,25 @@ static bool good_value(struct file *file, const char *key, const char *type,
   return !expected;
 }
 
-/* The text of a setting: of one value, or of a list's joined with "; ". NULL (reported) when there is none.
- */
+/* The rules of a list as one text: a; b; c. NULL (reported) when text was lost. */
+static const char *joined_rules(struct file *file, const char *full, const struct rf_config_value *value) {
+  struct rf_pool *pool = &file->loader->options->pool;
+  const char **parts = rf_pool_take(pool, (2 * value->count + 1) * sizeof *parts);
+  for (size_t i = 0; parts && i < value->count; i++) {
+    if (lost(file, full, &value->items[i])) return NULL;
+    parts[2 * i] = value->items[i].text;
+    parts[2 * i + 1] = i + 1 < value->count ? "; " : "";
+  }
+  return parts ? rf_pool_join_all(pool, parts) : NULL;
+}
+
+/* The text of a setting: of one value, or, of rules, of a list's. NULL (reported) when there is none. */
 static const char *setting_text(struct file *file, const char *full, bool rules,
                                 const struct rf_config_value *value) {
-  struct rf_pool *pool = &file->loader->options->pool;
-  if (!value->list || !rules) {
-    const struct rf_config_item *item = single(file, full, value);
-    return item && !lost(file, full, item) ? rf_pool_text(pool, item->text) : NULL;
-  }
-  const char *text = NULL;
-  for (size_t i = 0; i < value->count; i++) {
-    if (lost(file, full, &value->items[i])) return NULL;
-    text = text ? rf_pool_join(pool, text, "; ", value->items[i].text, NULL)
-                : rf_pool_text(pool, value->items[i].text);
-  }
-  if (!text) single(file, full, &(struct rf_config_value){.line = value->line});
-  return text;
+  if (value->list && rules && value->count) return joined_rules(file, full, value);
+  const struct rf_config_value empty = {.line = value->line};
+  const struct rf_config_item *item = single(file, full, rules && value->list ? &empty : value);
+  return item && !lost(file, full, item) ? rf_pool_text(&file->loader->options->pool, item->text) : NULL;
 }
 
 static const struct known_key *find_key(const struct known_key *keys, size_t count, const char *name) {
@@ -218,7 +220,7 @@ static void function_setting(struct file *file, const char *pattern, const char 
                              const struct rf_config_value *value) {
   struct rf_options *options = file->loader->options;
   struct rf_pool *pool = &options->pool;
-  const char *text, *full = rf_pool_join(pool, "functions.", pattern, ".", key, NULL);
+  const char *text, *full = rf_pool_join(pool, "functions.", pattern, ".", key);
   trace(file, pattern, value->line);
   if (!full || !setting(file, function_keys, COUNT(function_keys), full, key, value, &text)) return;
   struct rf_function_setting *grown = rf_pool_grow(pool, options->functions, options->function_count,
@@ -234,7 +236,7 @@ static void span_setting(struct file *file, const char *span, const char *key,
                          const struct rf_config_value *value) {
   struct rf_options *options = file->loader->options;
   struct rf_pool *pool = &options->pool;
-  const char *text, *full = rf_pool_join(pool, "spans.", span, ".", key, NULL);
+  const char *text, *full = rf_pool_join(pool, "spans.", span, ".", key);
   if (!full || !setting(file, span_keys, COUNT(span_keys), full, key, value, &text)) return;
   struct rf_span_setting *grown =
       rf_pool_grow(pool, options->spans, options->span_count, &options->span_capacity, sizeof *grown);
@@ -260,7 +262,7 @@ static void function_value(struct file *file, const char *name, const char *key,
   const char *tail = known_tail(name), *pattern = name;
   if (tail && (value->count || value->list || *key)) {
     pattern = rf_pool_slice(pool, name, (size_t)(tail - 1 - name));
-    key = *key ? rf_pool_join(pool, tail, ".", key, NULL) : tail;
+    key = *key ? rf_pool_join(pool, tail, ".", key) : tail;
   }
   if (!pattern || !key) return;
   if (*key)
@@ -289,7 +291,7 @@ static void span_value(struct file *file, const char *name, const char *key,
 
 static const char *join_path(struct rf_pool *pool, const char *const *path, size_t depth) {
   const char *joined = depth ? path[0] : "";
-  for (size_t i = 1; joined && i < depth; i++) joined = rf_pool_join(pool, joined, ".", path[i], NULL);
+  for (size_t i = 1; joined && i < depth; i++) joined = rf_pool_join(pool, joined, ".", path[i]);
   return joined ? joined : "";
 }
 

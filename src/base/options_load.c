@@ -274,8 +274,8 @@ static void load_assignment(struct rf_loader *loader, const char *assignment) {
  * directory. */
 static const char *home_config(struct rf_pool *pool, char *const *environment) {
   const char *config = variable(environment, "XDG_CONFIG_HOME"), *home = variable(environment, "HOME");
-  if (config && *config == '/') return rf_pool_join(pool, config, "/refunc/refunc.yaml", NULL);
-  return home && *home == '/' ? rf_pool_join(pool, home, "/.config/refunc/refunc.yaml", NULL) : NULL;
+  if (config && *config == '/') return rf_pool_join(pool, config, "/refunc/refunc.yaml");
+  return home && *home == '/' ? rf_pool_join(pool, home, "/.config/refunc/refunc.yaml") : NULL;
 }
 
 static void load_config(struct rf_loader *loader, const struct rf_option_sources *sources) {
@@ -323,7 +323,7 @@ static const char *origins(struct rf_pool *pool, const struct rf_option_list *li
     while (known < count && strcmp(shown[known], list->items[i].origin) != 0) known++;
     if (known < count) continue;
     const char *more = count == ORIGINS_MAX ? "..." : list->items[i].origin;
-    char *longer = count == 0 ? rf_pool_text(pool, more) : rf_pool_join(pool, text, ", ", more, NULL);
+    char *longer = count == 0 ? rf_pool_text(pool, more) : rf_pool_join(pool, text, ", ", more);
     if (!longer) break;
     text = longer;
     if (count == ORIGINS_MAX) break;

@@ -1,12 +1,14 @@
 /* See pool.h: chunks of rf_malloc in a list, filled from the front. */
 #include "base/pool.h"
 
-#include <stdarg.h>
 #include <string.h>
 
 #include "base/memory.h"
 
-#define CHUNK 4064u
+#ifndef RF_POOL_CHUNK
+#define RF_POOL_CHUNK                                                                                        \
+  4064u /* fuzzers take 1: every allocation is one of the heap, where overflows are seen */
+#endif
 
 struct rf_pool_chunk {
   struct rf_pool_chunk *next;
@@ -14,7 +16,7 @@ struct rf_pool_chunk {
 };
 
 static bool add_chunk(struct rf_pool *pool, size_t bytes) {
-  size_t room = bytes > CHUNK ? bytes : CHUNK;
+  size_t room = bytes > RF_POOL_CHUNK ? bytes : RF_POOL_CHUNK;
   struct rf_pool_chunk *chunk = rf_calloc(1, sizeof *chunk + room);
   if (!chunk) return false;
   chunk->next = pool->chunks;
@@ -41,17 +43,11 @@ char *rf_pool_slice(struct rf_pool *pool, const char *text, size_t length) {
 
 char *rf_pool_text(struct rf_pool *pool, const char *text) { return rf_pool_slice(pool, text, strlen(text)); }
 
-char *rf_pool_join(struct rf_pool *pool, const char *first, ...) {
-  va_list parts;
+char *rf_pool_join_all(struct rf_pool *pool, const char *const *parts) {
   size_t length = 0;
-  va_start(parts, first);
-  for (const char *part = first; part; part = va_arg(parts, const char *)) length += strlen(part);
-  va_end(parts);
+  for (const char *const *part = parts; *part; part++) length += strlen(*part);
   char *joined = rf_pool_take(pool, length + 1), *at = joined;
-  if (!joined) return NULL;
-  va_start(parts, first);
-  for (const char *part = first; part; part = va_arg(parts, const char *)) at = stpcpy(at, part);
-  va_end(parts);
+  for (; joined && *parts; parts++) at = stpcpy(at, *parts);
   return joined;
 }
 

@@ -15,8 +15,9 @@ void *rf_pool_take(struct rf_pool *pool, size_t bytes);
 /* Copies of text, NUL-terminated; NULL without memory. */
 char *rf_pool_text(struct rf_pool *pool, const char *text);
 char *rf_pool_slice(struct rf_pool *pool, const char *text, size_t length);
-/* All parts (NULL-terminated) in one. */
-char *rf_pool_join(struct rf_pool *pool, const char *first, ...) __attribute__((sentinel));
+/* All parts, one behind the other. */
+#define rf_pool_join(pool, ...) rf_pool_join_all(pool, (const char *const[]){__VA_ARGS__, NULL})
+char *rf_pool_join_all(struct rf_pool *pool, const char *const *parts);
 /* A larger copy of an array of count elements when it has no room for another; the array itself where it has.
  * NULL without memory. capacity is kept by the callee. */
 void *rf_pool_grow(struct rf_pool *pool, void *array, size_t count, size_t *capacity, size_t element);
