@@ -41,11 +41,12 @@ void rf_loader_complain(struct rf_loader *loader, const char *origin, const char
 
 void rf_loader_unknown(struct rf_loader *loader, const char *origin, const char *key, const char *name,
                        const char *const *names, size_t count) {
+  const char *what = *key ? "key" : "option";
   const char *nearest = loader->complain ? rf_nearest(name, names, count) : NULL;
   if (nearest)
-    rf_loader_complain(loader, origin, key, "there is no such key; did you mean %s?", nearest);
+    rf_loader_complain(loader, origin, key, "there is no such %s; did you mean %s?", what, nearest);
   else
-    rf_loader_complain(loader, origin, key, "there is no such key ('refunc config' lists them)");
+    rf_loader_complain(loader, origin, key, "there is no such %s ('refunc config' lists them)", what);
 }
 
 /* Splits a|b|c into copies. */
@@ -219,6 +220,9 @@ static const char *variable(char *const *environment, const char *name) {
   return NULL;
 }
 
+/* What the tool and recorded processes tell the ones that they start; no option, so never suggested. */
+static const char *const messages[] = {"REFUNC_RUN", "REFUNC_CHECK"};
+
 #define TRACE_SHORT "REFUNC_TRACE"
 #define CONFIG_FILE "REFUNC_CONFIG"
 
@@ -232,10 +236,11 @@ static void check_name(struct rf_loader *loader, const char *entry) {
   name[length] = 0;
   for (size_t i = 0; i < RF_OPTION_COUNT + 2; i++)
     if (strcmp(name, names[i]) == 0) return;
+  for (size_t i = 0; i < sizeof messages / sizeof *messages; i++)
+    if (strcmp(name, messages[i]) == 0) return;
   rf_loader_unknown(loader, name, "", name, names, RF_OPTION_COUNT + 2);
 }
 
-/* Names that begin with REFUNC__ are Refunc's own messages to its children. */
 static void check_names(struct rf_loader *loader, char *const *environment) {
   for (; environment && *environment; environment++)
     if (strncmp(*environment, "REFUNC_", 7) == 0 && (*environment)[7] != '_')

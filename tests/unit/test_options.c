@@ -229,7 +229,7 @@ Test(options, the_environment_is_read_like_getenv) {
        NULL);
   IS(RF_OPT_HEAP_MODE, "counters", "default");
   IS(RF_OPT_LOG, "info", "REFUNC_LOG");
-  complains("REFUNC_LOGX: there is no such key; did you mean REFUNC_LOG?", NULL);
+  complains("REFUNC_LOGX: there is no such option; did you mean REFUNC_LOG?", NULL);
 }
 
 Test(options, unknown_names_in_the_environment_are_said) {
@@ -238,8 +238,8 @@ Test(options, unknown_names_in_the_environment_are_said) {
   load(NULL, ENV("REFUNC_TRAC=f"), NULL);
   complains("did you mean REFUNC_TRACE?", NULL);
   load(NULL, ENV("REFUNC_COMPLETELY_ELSE=1"), NULL);
-  complains("REFUNC_COMPLETELY_ELSE: there is no such key ('refunc config' lists them)", NULL);
-  load(NULL, ENV("REFUNC__RUN=1", "REFUNCX=1", "MY_REFUNC_X=2"), NULL);
+  complains("REFUNC_COMPLETELY_ELSE: there is no such option ('refunc config' lists them)", NULL);
+  load(NULL, ENV("REFUNC_RUN=1", "REFUNC_CHECK=1", "REFUNCX=1", "MY_REFUNC_X=2"), NULL);
   cr_assert_eq(errors, 0, "%s", said);
 }
 
