@@ -46,13 +46,16 @@ bool rf_write_all(int fd, const char *bytes, size_t length, int deadline_ms) {
   return true;
 }
 
-bool rf_write_marked(int fd, const char *bytes, size_t length, int deadline_ms) {
+bool rf_write_marked(int fd, const char *prefix, const char *bytes, size_t length, int deadline_ms) {
   if (isatty(fd)) return rf_write_all(fd, bytes, length, deadline_ms);
   struct rf_buffer marked = {0};
   for (const char *at = bytes, *end = bytes + length; at < end;) {
     const char *newline = memchr(at, '\n', (size_t)(end - at));
     size_t line = newline ? (size_t)(newline + 1 - at) : (size_t)(end - at);
-    rf_buffer_text(&marked, line > 1 ? "refunc: " : "refunc:");
+    size_t mark = strlen(prefix);
+    if (line == 1) /* no blanks at the end of a line */
+      while (mark && prefix[mark - 1] == ' ') mark--;
+    rf_buffer_add(&marked, prefix, mark);
     rf_buffer_add(&marked, at, line);
     at += line;
   }

@@ -69,7 +69,7 @@ bool rf_deliver(struct rf_report *report, const char *target, int stderr_fd) {
   if (strcmp(target, "none") == 0) return true;
   rf_render(&out, &report, 1, ends_with(target, ".json") ? RF_FORMAT_JSON : RF_FORMAT_TEXT, &style,
             to_stderr ? RF_ROWS : 0);
-  bool done = to_stderr ? rf_write_marked(stderr_fd, out.bytes, out.length, 5000)
+  bool done = to_stderr ? rf_write_marked(stderr_fd, "refunc: ", out.bytes, out.length, 5000)
                         : rf_write_file(target, out.bytes, out.length);
   rf_buffer_free(&out);
   return done;

@@ -27,6 +27,7 @@ struct request {
   bool per_process, all;
   const char *output; /* NULL: standard output */
   int to_fd;          /* -1: none */
+  const char *prefix; /* of lines there, unless it is a terminal */
 };
 
 bool rf_newest_run(char *path, size_t size, char *error, size_t error_bytes) {
@@ -43,7 +44,7 @@ bool rf_newest_run(char *path, size_t size, char *error, size_t error_bytes) {
 
 /* --- arguments --- */
 
-static const char *const known[] = {"--format", "--per-process", "--all", "--output", "--to-fd", NULL};
+static const char *const known[] = {"--format", "--per-process", "--all", "--output", "--to-fd", "--prefix", NULL};
 
 static int bad_descriptor(const char *value) {
   return rf_fail(RF_UNUSABLE, "report: --to-fd %s: should be an open file descriptor", value);
@@ -59,6 +60,8 @@ static int take_option(struct request *request, struct rf_args *args) {
     if (value && (request->format = rf_format_named(value)) == RF_FORMAT_UNKNOWN) return RF_UNUSABLE;
   } else if (rf_args_value(args, "--output", &value)) {
     request->output = value;
+  } else if (rf_args_value(args, "--prefix", &value)) {
+    request->prefix = value;
   } else if (rf_args_value(args, "--to-fd", &value)) {
     char *end = NULL;
     request->to_fd = value ? (int)strtol(value, &end, 10) : -1;
@@ -103,7 +106,7 @@ static void warn_of_damage(const struct rf_recordings *recordings) {
 static int write_out(const struct request *request, const struct rf_buffer *out) {
   bool done;
   if (request->to_fd >= 0)
-    done = rf_write_marked(request->to_fd, out->bytes, out->length, HELPER_DEADLINE_MS);
+    done = rf_write_marked(request->to_fd, request->prefix, out->bytes, out->length, HELPER_DEADLINE_MS);
   else if (request->output)
     done = rf_write_file(request->output, out->bytes, out->length);
   else
@@ -135,7 +138,7 @@ static int render(const struct request *request, const struct rf_recordings *rec
 }
 
 static int run_report(int argc, char **argv) {
-  struct request request = {.to_fd = -1};
+  struct request request = {.to_fd = -1, .prefix = "refunc: "};
   struct rf_args args = rf_args_begin(argc, argv);
   struct rf_recordings recordings = {0};
   int status = RF_OK;

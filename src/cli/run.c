@@ -50,6 +50,7 @@ static void deliver(const struct rf_settings *settings, const struct rf_recordin
                     const struct rf_program *program, pid_t pid) {
   char path[4096];
   const char *asked = rf_option_text(settings->options, RF_OPT_REPORT);
+  if (strstr(asked, "%p")) return; /* every process writes its own */
   const char *target = expand_target(asked, path, sizeof path, program, pid);
   if (!target) {
     rf_fail(0, "refunc.report %s: should be stderr, none, or a pattern ending in .txt or .json", asked);
