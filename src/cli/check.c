@@ -1,5 +1,5 @@
 /*
- * refunc check: what would be timed. CMD is loaded with REFUNC_CHECK=1, by which the library plans
+ * refunc check: what would be timed. CMD is loaded with REFUNC__CHECK=1, by which the library plans
  * everything, writes its recording and ends the process before CMD's main runs; modules that CMD opens later
  * are therefore not seen.
  */
@@ -143,7 +143,7 @@ static int check_in(const char *folder, struct rf_settings *settings, const stru
                                    .argv = argv,
                                    .library = program->library,
                                    .run_dir = folder,
-                                   .extra = "REFUNC_CHECK=1"};
+                                   .extra = "REFUNC__CHECK=1"};
   if (!rf_launch(&launch, &ending)) return RF_UNUSABLE;
   if (ending.failure) {
     rf_exit_status(&launch, &ending); /* says why */

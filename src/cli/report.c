@@ -44,7 +44,8 @@ bool rf_newest_run(char *path, size_t size, char *error, size_t error_bytes) {
 
 /* --- arguments --- */
 
-static const char *const known[] = {"--format", "--per-process", "--all", "--output", "--to-fd", "--prefix", NULL};
+static const char *const known[] = {"--format", "--per-process", "--all", "--output",
+                                    "--to-fd",  "--prefix",      NULL};
 
 static int bad_descriptor(const char *value) {
   return rf_fail(RF_UNUSABLE, "report: --to-fd %s: should be an open file descriptor", value);

@@ -23,7 +23,7 @@ struct rf_ancestry {
 };
 
 /*
- * run: the value of REFUNC_RUN, or NULL. runtime_dir: XDG_RUNTIME_DIR, or NULL; live_dir: NULL for /dev/shm.
+ * run: the value of REFUNC__RUN, or NULL. runtime_dir: XDG_RUNTIME_DIR, or NULL; live_dir: NULL for /dev/shm.
  * Always gives an answer. A forked child that has not exec'd need not ask: its parent's answer with is_root
  * cleared holds, also when the parent has ended already.
  */

@@ -125,7 +125,7 @@ static void add_header(struct rf_buffer *out, const struct rf_report *report, co
   if (report->cpu_count > 0)
     rf_flow_item(&flow, "%.0f CPU%s", report->cpu_count, report->cpu_count > 1 ? "s" : "");
   if (report->memory_bytes > 0) rf_flow_item(&flow, "%s", rf_show_bytes(report->memory_bytes));
-  if (*report->kernel) rf_flow_item(&flow, "Linux %s", report->kernel);
+  if (*report->kernel) flow_text(&flow, report->kernel);
   if (*report->hostname) flow_text(&flow, report->hostname);
   rf_flow_end(&flow);
 }

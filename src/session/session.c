@@ -204,9 +204,9 @@ void rf_session_start(int argc, char **argv, char **envp) {
   rf_identity_find(&session.identity);
   if (load_options(envp) && wanted()) {
     rf_vectors_measure();
-    rf_ancestry_find(&session.ancestry, rf_place_variable(envp, "REFUNC_RUN"), rf_place_variable(envp, "XDG_RUNTIME_DIR"), NULL);
+    rf_ancestry_find(&session.ancestry, rf_place_variable(envp, "REFUNC__RUN"), rf_place_variable(envp, "XDG_RUNTIME_DIR"), NULL);
     set_up_log();
-    session.check = rf_place_variable(envp, "REFUNC_CHECK") != NULL;
+    session.check = rf_place_variable(envp, "REFUNC__CHECK") != NULL;
     session.active = start_recording();
   }
   if (session.active) {
