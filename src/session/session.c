@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "arch/arch.h"
 #include "arch/entry.h"
@@ -199,6 +200,8 @@ void rf_session_start(int argc, char **argv, char **envp) {
   session.argument_count = argc;
   session.arguments = argv;
   session.environment = envp;
+  /* libc's constructor has not run yet. Opening a library here makes the loader run it, with this as its environment. */
+  if (!environ) environ = envp;
   rf_internal_enter();
   rf_log_setup(2, RF_LOG_WARN, 0);
   rf_identity_find(&session.identity);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "arch/entry.h"
+#include "arch/stub.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/options.h"
@@ -12,6 +13,7 @@
 #include "elf/demangle.h"
 #include "elf/module.h"
 #include "elf/pattern.h"
+#include "patch/branches.h"
 #include "patch/patch.h"
 #include "recording/writer.h"
 #include "trace/call.h"
@@ -20,6 +22,7 @@
 #define MOST_FUNCTIONS (1u << 18)
 #define PER_CHUNK 64
 #define NAME_BYTES 4096
+#define MOST_SEGMENTS 16
 
 /* A matched name at an address; several with one address are aliases of one function. */
 struct candidate {
@@ -27,8 +30,6 @@ struct candidate {
   char *name;
   bool global, ifunc;
 };
-
-struct extent { uintptr_t address, size; };
 
 /* What a forked child needs to record a timed function again. */
 struct rf_traced {
@@ -43,8 +44,9 @@ struct sweep {
   const struct rf_module *module;
   struct candidate *candidates;
   size_t candidate_count, candidate_capacity;
-  struct extent *extents; /* of every function, to know where the next one begins */
+  struct rf_extent *extents; /* of every function, to know where the next one begins */
   size_t extent_count, extent_capacity;
+  bool *entered; /* by candidate: its first bytes are branched into */
   bool relocated;
 };
 
@@ -131,10 +133,10 @@ static bool chosen(const char *module, const char *name) {
 
 static bool collect_symbol(void *user, const struct rf_symbol *symbol) {
   struct sweep *s = user;
-  struct extent *extents = grow(s->extents, s->extent_count, &s->extent_capacity, sizeof *extents);
+  struct rf_extent *extents = grow(s->extents, s->extent_count, &s->extent_capacity, sizeof *extents);
   if (!extents) return false;
   s->extents = extents;
-  if (symbol->kind == RF_SYMBOL_FUNCTION) extents[s->extent_count++] = (struct extent){symbol->address, symbol->size};
+  if (symbol->kind == RF_SYMBOL_FUNCTION) extents[s->extent_count++] = (struct rf_extent){symbol->address, symbol->size};
   if (rf_symbol_is_cold(symbol->name) || !chosen(s->module->name, symbol->name)) return true;
   struct candidate *list = grow(s->candidates, s->candidate_count, &s->candidate_capacity, sizeof *list);
   if (!list) return false;
@@ -287,11 +289,39 @@ static const char *patch(const struct sweep *s, const struct candidate *first, s
   return NULL;
 }
 
+/* Which candidates can't be entered by a jump in their first bytes, all in one scan of the module's code. */
+static bool find_branches(struct sweep *s) {
+  uintptr_t *starts = rf_calloc(s->candidate_count, sizeof *starts);
+  s->entered = rf_calloc(s->candidate_count, sizeof *s->entered);
+  for (size_t i = 0; starts && i < s->candidate_count; i++) starts[i] = s->candidates[i].address;
+  struct rf_segment segments[MOST_SEGMENTS];
+  struct rf_branch_query query = {.text_start = s->module->text_start,
+                                  .text_end = s->module->text_end,
+                                  .segments = segments,
+                                  .segment_count = rf_module_text_segments(s->module, segments, MOST_SEGMENTS),
+                                  .functions = s->extents,
+                                  .function_count = s->extent_count,
+                                  .starts = starts,
+                                  .start_count = s->candidate_count};
+  bool found = starts && s->entered && rf_branches_find(&query, s->entered);
+  rf_free(starts);
+  return found;
+}
+
+static bool any_entered(const struct sweep *s, size_t first, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (s->entered[first + i]) return true;
+  return false;
+}
+
 static void patch_candidates(struct sweep *s) {
+  bool analysed = find_branches(s);
   for (size_t i = 0, next; i < s->candidate_count; i = next) {
     const struct candidate *first = &s->candidates[i];
     for (next = i + 1; next < s->candidate_count && s->candidates[next].address == first->address;) next++;
-    const char *reason = patch(s, first, next - i);
+    const char *reason = !analysed ? "no memory to analyse its module"
+                         : any_entered(s, i, next - i) ? rf_refusal_text(RF_REFUSE_BRANCH_BACK)
+                                                       : patch(s, first, next - i);
     if (reason) record_skipped(s->module, first->name, reason);
   }
 }
@@ -336,6 +366,7 @@ static void free_sweep(struct sweep *s) {
   for (size_t i = 0; i < s->candidate_count; i++) rf_free(s->candidates[i].name);
   rf_free(s->candidates);
   rf_free(s->extents);
+  rf_free(s->entered);
 }
 
 static bool sweep_module(void *user, const struct rf_module *module) {

@@ -28,7 +28,7 @@ const char *rf_refusal_text(enum rf_refusal refusal) {
   case RF_PATCH_OK: return "";
   case RF_REFUSE_UNDECODABLE: return "its first instructions can't be decoded";
   case RF_REFUSE_TOO_SHORT: return "shorter than the 5 bytes of a jump";
-  case RF_REFUSE_BRANCH_BACK: return "it branches back into its first 5 bytes";
+  case RF_REFUSE_BRANCH_BACK: return "its first 5 bytes are branched into";
   case RF_REFUSE_CALL_INSIDE: return "a call within its first 5 bytes returns into them";
   case RF_REFUSE_OUT_OF_REACH: return "no free page within 2 GB";
   case RF_REFUSE_UNMOVABLE: return "an instruction in its first 5 bytes can't be moved";
@@ -78,6 +78,10 @@ void rf_jump_encode(uintptr_t address, uintptr_t stub, uint8_t jump[RF_JUMP_BYTE
   memcpy(jump + 1, &distance, 4);
 }
 
+static bool begins_with_endbr(const uint8_t *code) { return !memcmp(code, "\xf3\x0f\x1e\xfa", 4); }
+
+size_t rf_jump_reach(const uint8_t *code) { return (begins_with_endbr(code) ? 4 : 0) + RF_JUMP_BYTES; }
+
 static bool falls_through(const struct rf_instruction *in) {
   return in->flow != RF_FLOW_JUMP && in->flow != RF_FLOW_INDIRECT_JUMP && in->flow != RF_FLOW_RETURN;
 }
@@ -112,24 +116,6 @@ static enum rf_refusal collect(struct window *w, size_t limit) {
   w->end = at;
   if (at >= w->start + RF_JUMP_BYTES) return RF_PATCH_OK;
   return only_padding(w->code, at, w->start + RF_JUMP_BYTES) ? RF_PATCH_OK : RF_REFUSE_TOO_SHORT;
-}
-
-/*
- * A direct branch of the body to one of the first bytes would land inside the jump; one to the very start would be taken
- * for another call. Linear decoding is enough: data in between can only cause a refusal.
- */
-static bool body_branches_back(const struct window *w, size_t size) {
-  uintptr_t first = (uintptr_t)w->code, last = first + w->start + RF_JUMP_BYTES;
-  struct rf_instruction in;
-  for (size_t at = w->end; at < size; at += in.length) {
-    if (!rf_decode(w->code + at, size - at, first + at, &in)) {
-      in.length = 1;
-      continue;
-    }
-    bool direct = in.flow == RF_FLOW_JUMP || in.flow == RF_FLOW_BRANCH || in.flow == RF_FLOW_LOOP;
-    if (direct && in.target >= first && in.target < last) return true;
-  }
-  return false;
 }
 
 /* Where a branch of the window has to go now: to the moved instruction, or where it went before. */
@@ -236,12 +222,11 @@ enum rf_refusal rf_stub_build(const uint8_t *code, size_t size, size_t limit, ui
   struct output out = {plan, stub, false};
   *plan = (struct rf_stub_plan){0};
   if (code[0] == 0xcc) return RF_REFUSE_PATCHED;
-  if (!memcmp(code, "\xf3\x0f\x1e\xfa", 4)) w.start = 4;
+  w.start = begins_with_endbr(code) ? 4 : 0;
   size_t bytes = size && size < limit ? size : limit;
   enum rf_refusal refusal = collect(&w, bytes);
   if (refusal != RF_PATCH_OK) return refusal;
   if (w.start + RF_JUMP_BYTES > limit) return RF_REFUSE_TOO_SHORT; /* the next function begins under the jump */
-  if (body_branches_back(&w, bytes)) return RF_REFUSE_BRANCH_BACK;
   emit_head(&out, id, entry);
   plan->jump_offset = w.start;
   plan->window_bytes = w.end - w.start < RF_JUMP_BYTES ? RF_JUMP_BYTES : w.end - w.start;

@@ -47,13 +47,17 @@ struct rf_stub_plan {
 
 /*
  * Plans the stub that will lie at stub for the function at code of size bytes (0: unknown). limit: bytes up to the next known
- * function or the end of the code. entry: what the stub jumps to. The decoder must be open. Cost: about 60 ns an instruction of the body.
+ * function or the end of the code. entry: what the stub jumps to. That nobody branches into the window is the caller's to
+ * know (patch/branches.h). The decoder must be open. Cost: about 0.5 us.
  */
 enum rf_refusal rf_stub_build(const uint8_t *code, size_t size, size_t limit, uint32_t id, const void *entry, uintptr_t stub,
                               struct rf_stub_plan *plan);
 
 /* The 5 bytes of the jump at address to stub. */
 void rf_jump_encode(uintptr_t address, uintptr_t stub, uint8_t jump[RF_JUMP_BYTES]);
+
+/* How many bytes from its beginning a patched function must not be entered in. */
+size_t rf_jump_reach(const uint8_t *code);
 
 /* The head of a stub alone: RF_STUB_BODY bytes that hand id to entry. */
 void rf_stub_head(uint8_t *stub, uint32_t id, const void *entry);
