@@ -1,16 +1,36 @@
 /*
- * See demangle.h. libiberty's callback interface needs no heap; its output arrives in pieces of up to 256
- * bytes. A mangled name of a few hundred bytes may stand for gigabytes (substitutions that double), so the
- * first piece that does not fit ends the work by a jump out of the library: it holds nothing that would have
- * to be given back.
+ * See demangle.h. libiberty's callback interface needs no heap, but
+ *
+ * - a mangled name of a few hundred bytes may stand for gigabytes (substitutions that double): the first
+ * piece of output that does not fit ends the work by a jump out of the library, which holds nothing that
+ * would have to be given back;
+ * - it takes 64 bytes of stack for each byte of a name and recurses: more than a small thread has. So it
+ * works on a stack of our own. One for names that fit libiberty's own limits is kept for the next time; a
+ * name beyond them gets a large one of its own. Whoever takes the kept one holds it alone: no lock, so
+ * nothing that a forked child could find held.
  */
 #include "elf/demangle.h"
 
 #include <libiberty/demangle.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#include "arch/arch.h"
+#include "base/memory.h"
 
 #define NAME_LIMIT 16384
+#define SHORT_LIMIT 1000 /* longer ones exceed libiberty's recursion limit */
+#define SHORT_STACK ((size_t)1 << 20)
+#define LONG_STACK ((size_t)16 << 20)
+#define GUARD_BYTES ((size_t)65536)
+
+struct work {
+  const char *name;
+  int options;
+  char *buffer;
+  size_t size, length; /* length: 0 until it is done */
+};
 
 struct output {
   char *buffer;
@@ -28,23 +48,56 @@ static void take(const char *piece, size_t length, void *user) {
 }
 
 /* Rust's old scheme looks like C++ but for its hash, so Rust is asked first. */
-static bool demangle(const char *name, struct output *output) {
-  if (rust_demangle_callback(name, DMGL_NO_OPTS, take, output)) return true;
+static bool demangle(const struct work *work, struct output *output) {
+  if (rust_demangle_callback(work->name, work->options, take, output)) return true;
   output->length = 0;
-  return name[1] == 'Z' &&
-         cplus_demangle_v3_callback(name, DMGL_PARAMS | DMGL_ANSI | DMGL_RET_DROP, take, output);
+  int options = work->options | DMGL_PARAMS | DMGL_ANSI | DMGL_RET_DROP;
+  return work->name[1] == 'Z' && cplus_demangle_v3_callback(work->name, options, take, output);
 }
 
-__attribute__((noinline)) static size_t demangle_or_leave(const char *name, char *buffer, size_t size) {
-  struct output output = {.buffer = buffer, .size = size};
-  if (__builtin_setjmp(output.jump) != 0) return 0;
-  if (!demangle(name, &output)) return 0;
-  buffer[output.length] = '\0';
-  return output.length;
+__attribute__((noinline)) static void demangle_or_leave(void *user) {
+  struct work *work = user;
+  struct output output = {.buffer = work->buffer, .size = work->size};
+  if (__builtin_setjmp(output.jump) != 0 || !demangle(work, &output)) return;
+  work->buffer[output.length] = '\0';
+  work->length = output.length;
+}
+
+/* ---- Stacks ---- */
+
+static char *kept_stack; /* of SHORT_STACK bytes, or NULL: none, or in use */
+
+static char *new_stack(size_t bytes) {
+  char *stack = rf_pages(bytes);
+  if (stack) rf_syscall(SYS_mprotect, stack, GUARD_BYTES, PROT_NONE);
+  return stack;
+}
+
+static void on_short_stack(struct work *work) {
+  char *stack = __atomic_exchange_n(&kept_stack, NULL, __ATOMIC_ACQUIRE), *none = NULL;
+  if (!stack) stack = new_stack(SHORT_STACK);
+  if (!stack) return;
+  rf_call_on_stack(stack + SHORT_STACK, demangle_or_leave, work);
+  if (!__atomic_compare_exchange_n(&kept_stack, &none, stack, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+    rf_pages_free(stack, SHORT_STACK);
+}
+
+static void on_long_stack(struct work *work) {
+  char *stack = new_stack(LONG_STACK);
+  if (!stack) return;
+  work->options |= DMGL_NO_RECURSE_LIMIT;
+  rf_call_on_stack(stack + LONG_STACK, demangle_or_leave, work);
+  rf_pages_free(stack, LONG_STACK);
 }
 
 size_t rf_demangle(const char *name, char *buffer, size_t size) {
   if (name[0] != '_' || (name[1] != 'Z' && name[1] != 'R') || size == 0) return 0;
-  if (strnlen(name, NAME_LIMIT + 1) > NAME_LIMIT) return 0;
-  return demangle_or_leave(name, buffer, size);
+  size_t length = strnlen(name, NAME_LIMIT + 1);
+  struct work work = {.name = name, .options = DMGL_NO_OPTS, .buffer = buffer, .size = size};
+  if (length > NAME_LIMIT) return 0;
+  if (length <= SHORT_LIMIT)
+    on_short_stack(&work);
+  else
+    on_long_stack(&work);
+  return work.length;
 }

@@ -23,9 +23,10 @@
  * here is signal-safe, or may be called from a hit. */
 struct rf_pattern_set;
 
+struct rf_pattern_set *rf_pattern_set_new(void); /* NULL: no memory */
 /* error receives one line: what is wrong with the pattern and what would be right. Returns its index, or -1.
- */
-struct rf_pattern_set *rf_pattern_set_new(void);
+ * Patterns have at most 4,096 bytes; expressions with back references, more than 50 nested groups or large
+ * repetitions are refused. */
 int rf_pattern_add(struct rf_pattern_set *set, const char *pattern, char *error, size_t error_bytes);
 void rf_pattern_set_free(struct rf_pattern_set *set);
 size_t rf_pattern_count(const struct rf_pattern_set *set);
@@ -34,7 +35,7 @@ const char *rf_pattern_text(const struct rf_pattern_set *set, size_t index);
 /* Whether any pattern could match in this module (by its base name): lets whole modules be left out. */
 bool rf_pattern_wants_module(const struct rf_pattern_set *set, const char *module);
 /* Index of the first pattern that the symbol matches, or -1. symbol as in the symbol table. Cost: about 50 ns
- * for plain names. */
+ * for C names, 150 ns for C++ names, 2 us where a C++ name has to be demangled. */
 int rf_pattern_match(const struct rf_pattern_set *set, const char *module, const char *symbol);
 /* Calls hit for every pattern that matches. */
 void rf_pattern_match_all(const struct rf_pattern_set *set, const char *module, const char *symbol,
@@ -46,8 +47,9 @@ size_t rf_symbol_base_length(const char *symbol);
 /* Whether symbol is a .cold part, which is never patched. */
 bool rf_symbol_is_cold(const char *symbol);
 
-/* Names seen while matching that come nearest to a pattern that matched nothing; feed each symbol, then ask.
- * At most 3, newline-separated. */
+/* Names that come nearest to a pattern that matched nothing; feed each symbol, then ask: at most 3,
+ * newline-separated, best first, "" if none is near. They live until the next question. Cost of feeding:
+ * about 50 ns. */
 struct rf_nearest_names; /* opaque */
 struct rf_nearest_names *rf_nearest_names_new(const char *pattern);
 void rf_nearest_names_feed(struct rf_nearest_names *nearest, const char *symbol);
