@@ -28,7 +28,7 @@ char *rf_strndup(const char *text, size_t length);
 /* printf into a fresh string. Not for signal handlers (vsnprintf). */
 char *rf_asprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Whether block lies in Refunc's own heap. Any thread, signal-safe. Cost: a subtraction and a comparison. */
+/* Whether block lies in Refunc's own heap. Any thread, signal-safe. Cost: two comparisons for what is not. */
 bool rf_owns(const void *block);
 
 /* Zeroed private pages straight from the kernel, outside what rf_owns() answers for; NULL when refused.

@@ -23,26 +23,45 @@
 #include "base/memory.h"
 
 #define REGIONS 16u
-#define ORDER_MASK                                                                                           \
-  63ul /* a region's start is page-aligned, so its low bits hold the binary logarithm of its size */
+/* A region's start is page-aligned, so its low bits hold the binary logarithm of its size. */
+#define ORDER_MASK 63ul
 #define ORDER_MIN 20u
 #define ORDER_FIRST 28u
 
 static uint64_t regions[REGIONS];
+static uintptr_t lowest = UINTPTR_MAX, highest; /* around all regions; they only move apart */
 static size_t taken[REGIONS];
 static size_t in_use;
 
 static uint64_t region_start(uint64_t region) { return region & ~ORDER_MASK; }
 static size_t region_bytes(uint64_t region) { return (size_t)1 << (region & ORDER_MASK); }
 
-bool rf_owns(const void *block) {
-  if (!block) return false;
+static bool in_a_region(uint64_t block) {
   for (unsigned i = 0; i < REGIONS; i++) {
     uint64_t region = __atomic_load_n(&regions[i], __ATOMIC_RELAXED);
     if (!region) return false;
-    if ((uint64_t)(uintptr_t)block - region_start(region) < region_bytes(region)) return true;
+    if (block - region_start(region) < region_bytes(region)) return true;
   }
   return false;
+}
+
+bool rf_owns(const void *block) {
+  uintptr_t at = (uintptr_t)block;
+  if (at < __atomic_load_n(&lowest, __ATOMIC_RELAXED) || at >= __atomic_load_n(&highest, __ATOMIC_RELAXED))
+    return false;
+  return in_a_region(at);
+}
+
+/* Moves the bounds apart for a region that is about to be published. */
+static void include_bounds(uintptr_t low, uintptr_t high) {
+  uintptr_t old = __atomic_load_n(&lowest, __ATOMIC_RELAXED);
+  while (low < old &&
+         !__atomic_compare_exchange_n(&lowest, &old, low, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+    ;
+  old = __atomic_load_n(&highest, __ATOMIC_RELAXED);
+  while (high > old &&
+         !__atomic_compare_exchange_n(&highest, &old, high, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+    ;
 }
 
 static void *map(size_t bytes, int protection) {
@@ -67,6 +86,7 @@ static bool region_add(unsigned i, size_t bytes) {
   for (order = order < needed ? needed : order; order >= needed; order--) {
     void *start = map((size_t)1 << order, PROT_NONE);
     if (!start) continue;
+    include_bounds((uintptr_t)start, (uintptr_t)start + ((size_t)1 << order));
     uint64_t nobody = 0;
     if (!__atomic_compare_exchange_n(&regions[i], &nobody, (uint64_t)(uintptr_t)start | order, false,
                                      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
