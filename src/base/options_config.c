@@ -156,14 +156,16 @@ static bool good_value(struct file *file, const char *key, const char *type,
   return !expected;
 }
 
-/* The rules of a list as one text: a; b; c. NULL (reported) when text was lost. */
+/* The rules of a list as one text: a; b; c. "" without any; NULL (reported) when text was lost. */
 static const char *joined_rules(struct file *file, const char *full, const struct rf_config_value *value) {
   struct rf_pool *pool = &file->loader->options->pool;
   const char **parts = rf_pool_take(pool, (2 * value->count + 1) * sizeof *parts);
+  size_t used = 0;
   for (size_t i = 0; parts && i < value->count; i++) {
     if (lost(file, full, &value->items[i])) return NULL;
-    parts[2 * i] = value->items[i].text;
-    parts[2 * i + 1] = i + 1 < value->count ? "; " : "";
+    if (!*value->items[i].text) continue;
+    if (used) parts[used++] = "; ";
+    parts[used++] = value->items[i].text;
   }
   return parts ? rf_pool_join_all(pool, parts) : NULL;
 }
@@ -171,9 +173,13 @@ static const char *joined_rules(struct file *file, const char *full, const struc
 /* The text of a setting: of one value, or, of rules, of a list's. NULL (reported) when there is none. */
 static const char *setting_text(struct file *file, const char *full, bool rules,
                                 const struct rf_config_value *value) {
-  if (value->list && rules && value->count) return joined_rules(file, full, value);
-  const struct rf_config_value empty = {.line = value->line};
-  const struct rf_config_item *item = single(file, full, rules && value->list ? &empty : value);
+  const struct rf_config_value nothing = {.line = value->line};
+  if (value->list && rules) {
+    const char *text = joined_rules(file, full, value);
+    if (text && !*text) single(file, full, &nothing);
+    return text && *text ? text : NULL;
+  }
+  const struct rf_config_item *item = single(file, full, value);
   return item && !lost(file, full, item) ? rf_pool_text(&file->loader->options->pool, item->text) : NULL;
 }
 

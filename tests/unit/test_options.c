@@ -469,6 +469,8 @@ Test(options, wrong_settings_of_functions_are_said) {
       {"memory: [on]", "functions.f.memory: wants one value, not a list"},
       {"args: x", "functions.f.args: has arguments below it"},
       {"args: {x: }", "functions.f.args.x: has no value"},
+      {"args: {x: ['']}", "functions.f.args.x: has no value"},
+      {"args: {x: []}", "functions.f.args.x: has no value"},
       {"return: ok #1", "functions.f.return: '#1' behind it is a comment in YAML"},
       {"return:", "functions.f.return: has no value"},
       {"return: != 0", "functions.f.return: YAML takes '!='"},
