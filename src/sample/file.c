@@ -16,24 +16,33 @@ long rf_file_open(const char *path, int flags) {
 
 void rf_file_close(long descriptor) { rf_syscall(SYS_close, descriptor); }
 
-static long read_once(long descriptor, char *bytes, size_t size) {
+static long read_at(long descriptor, char *bytes, size_t size, size_t offset) {
   for (;;) {
-    long got = rf_syscall(SYS_read, descriptor, bytes, size);
+    long got = rf_syscall(SYS_pread64, descriptor, bytes, size, offset);
     if (got != -EINTR) return got;
   }
+}
+
+/* The kernel hands out a long list page by page, as many lines as fit: less than half a page is the end of
+ * it. */
+#define PIECE 2048
+
+long rf_file_read_again(long descriptor, char *bytes, size_t size, bool whole) {
+  size_t length = 0;
+  long got;
+  do {
+    got = read_at(descriptor, bytes + length, size - length, length);
+    if (got > 0) length += (size_t)got;
+  } while (whole && got >= PIECE && length < size);
+  return got < 0 && length == 0 ? got : (long)length;
 }
 
 long rf_file_read(const char *path, char *bytes, size_t size, bool whole) {
   long descriptor = rf_file_open(path, O_RDONLY);
   if (descriptor < 0) return descriptor;
-  size_t length = 0;
-  long got;
-  do {
-    got = read_once(descriptor, bytes + length, size - length);
-    if (got > 0) length += (size_t)got;
-  } while (whole && got > 0 && length < size);
+  long length = rf_file_read_again(descriptor, bytes, size, whole);
   rf_file_close(descriptor);
-  return got < 0 && length == 0 ? got : (long)length;
+  return length;
 }
 
 long rf_file_link(const char *path, char *bytes, size_t size) {

@@ -12,6 +12,8 @@ void rf_file_close(long descriptor);
 /* Up to size bytes of a file from its start; repeats until the end only when whole is set (a file that the
  * kernel makes in one piece needs one read). The count, or -errno. */
 long rf_file_read(const char *path, char *bytes, size_t size, bool whole);
+/* The same from an open file's start. */
+long rf_file_read_again(long descriptor, char *bytes, size_t size, bool whole);
 /* The target of a symbolic link, NUL-terminated; its length or -errno. */
 long rf_file_link(const char *path, char *bytes, size_t size);
 /* Why a call failed, for people. */

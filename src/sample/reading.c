@@ -2,6 +2,7 @@
 #include "sample/reading.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/resource.h>
 
 #include "arch/arch.h"
@@ -21,6 +22,40 @@ long rf_reading_file(struct rf_reading *reading, const char *root, const char *p
   rf_note_add(&name, root);
   rf_note_add(&name, path);
   return rf_reading_path(reading, whole, text);
+}
+
+static struct rf_kept *kept_slot(struct rf_reading *reading, const char *path) {
+  struct rf_kept *free = NULL;
+  for (int i = 0; i < RF_KEPT; i++) {
+    if (reading->kept[i].path == path) return &reading->kept[i];
+    if (!reading->kept[i].path) free = &reading->kept[i];
+  }
+  return free;
+}
+
+/* The file's descriptor, opened now if need be; or -errno. */
+static long kept_descriptor(struct rf_reading *reading, struct rf_kept *kept, const char *root,
+                            const char *path) {
+  if (kept->path && reading->now_ns - kept->since_ns < 1000000000) return kept->descriptor;
+  if (kept->path) rf_file_close(kept->descriptor);
+  kept->path = NULL;
+  struct rf_note name = rf_note_in(reading->path, sizeof reading->path);
+  rf_note_add(&name, root);
+  rf_note_add(&name, path);
+  long descriptor = rf_file_open(reading->path, O_RDONLY);
+  if (descriptor >= 0) *kept = (struct rf_kept){path, descriptor, reading->now_ns};
+  return descriptor;
+}
+
+long rf_reading_often(struct rf_reading *reading, const char *root, const char *path, bool whole,
+                      struct rf_scan *text) {
+  struct rf_kept *kept = reading->own_thread ? kept_slot(reading, path) : NULL;
+  if (!kept) return rf_reading_file(reading, root, path, whole, text);
+  long descriptor = kept_descriptor(reading, kept, root, path);
+  long length = descriptor < 0 ? descriptor
+                               : rf_file_read_again(descriptor, reading->text, sizeof reading->text, whole);
+  *text = (struct rf_scan){reading->text, reading->text + (length > 0 ? length : 0)};
+  return length < 0 ? length : length == 0 ? -ENODATA : 0;
 }
 
 static const char *const places[] = {

@@ -25,6 +25,15 @@ struct rf_own {
   uint64_t read_chars, write_chars, read_calls, write_calls, read_bytes, write_bytes;
 };
 
+/* A file that is read at every tick stays open, in the sampler's own table: reading it again costs a third of
+ * opening it again. It is renewed every second, because the process may have changed its namespaces. */
+struct rf_kept {
+  const char *path; /* as the source spells it: compared by address */
+  long descriptor;
+  int64_t since_ns;
+};
+#define RF_KEPT 6
+
 struct rf_reading {
   int64_t now_ns;
   double span_s; /* since the source that is being read was read before */
@@ -40,9 +49,10 @@ struct rf_reading {
   struct rf_own mine;   /* of the one that this is, so far */
   struct rf_own own;    /* of all, the GPU's thread included */
   uint64_t rss_bytes;   /* as last read */
-  double value[RF_METRICS]; /* of this tick; NaN: not measured */
-  double span[RF_METRICS];  /* the seconds that value stands for */
-  uint64_t complained;      /* a bit per report path that a reason was recorded for */
+  double value[RF_METRICS];     /* of this tick; NaN: not measured */
+  double span[RF_METRICS];      /* the seconds that value stands for */
+  uint64_t complained;          /* a bit per report path that a reason was recorded for */
+  struct rf_kept kept[RF_KEPT]; /* of this thread; path NULL: free */
   char path[512];
   char text[RF_READING_BYTES]; /* of the file that was read last */
 };
@@ -86,6 +96,9 @@ enum rf_absence {
  * pieces. */
 long rf_reading_file(struct rf_reading *reading, const char *root, const char *path, bool whole,
                      struct rf_scan *text);
+/* The same for a file that is read at every tick; path is a literal. */
+long rf_reading_often(struct rf_reading *reading, const char *root, const char *path, bool whole,
+                      struct rf_scan *text);
 /* The same for the path that reading->path holds. */
 long rf_reading_path(struct rf_reading *reading, bool whole, struct rf_scan *text);
 

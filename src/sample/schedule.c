@@ -107,21 +107,23 @@ static void begin_tick(bool own_thread) {
   measure_own();
 }
 
-static void read_source(unsigned i) {
+/* cpu_ns: this thread's CPU time before; returns that after. */
+static int64_t read_source(unsigned i, int64_t cpu_ns) {
   struct due *due = &now.due[i];
   struct rf_reading *r = &now.reading;
   r->span_s = (double)(r->now_ns - due->last_ns) / 1e9;
-  int64_t before = rf_thread_cpu_ns();
   table[i].source->read(r);
-  int64_t cost = rf_thread_cpu_ns() - before;
+  int64_t after_ns = rf_thread_cpu_ns(), cost = after_ns - cpu_ns;
   due->cost_ns = due->cost_ns ? (due->cost_ns * 3 + cost) / 4 : cost;
   int64_t least = due->cost_ns * COST_LIMIT;
   due->last_ns = r->now_ns;
   due->next_ns = r->now_ns + (table[i].source->period_ns > least ? table[i].source->period_ns : least);
+  return after_ns;
 }
 
 void rf_schedule_open(bool own_thread) {
   struct rf_reading *r = &now.reading;
+  rf_bytes_zero(r->kept, sizeof r->kept); /* another thread's */
   begin_tick(own_thread);
   now.last_ns = r->now_ns;
   for (unsigned i = 0; i < SOURCES; i++) {
@@ -137,8 +139,9 @@ void rf_schedule_open(bool own_thread) {
 /* A source whose period ends within half a tick is read now: ticks never come exactly on time. */
 static void tick(int64_t slack_ns) {
   struct rf_reading *r = &now.reading;
+  int64_t cpu_ns = rf_thread_cpu_ns();
   for (unsigned i = 0; i < SOURCES; i++)
-    if (now.due[i].used && now.due[i].next_ns <= r->now_ns + slack_ns) read_source(i);
+    if (now.due[i].used && now.due[i].next_ns <= r->now_ns + slack_ns) cpu_ns = read_source(i, cpu_ns);
   if (r->now_ns - now.last_ns < LEAST_NS) return;
   rf_timeline_add(r, now.last_ns);
   now.last_ns = r->now_ns;

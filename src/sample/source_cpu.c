@@ -54,7 +54,7 @@ enum { USER, NICE, SYSTEM, IDLE, IOWAIT, IRQ, SOFTIRQ, STEAL, FIELDS };
 
 static long machine_ticks(struct rf_reading *r, uint64_t *busy, uint64_t *all) {
   struct rf_scan text;
-  long error = rf_reading_file(r, r->proc_root, "/stat", false, &text);
+  long error = rf_reading_often(r, r->proc_root, "/stat", false, &text);
   if (error < 0) return error;
   uint64_t field[FIELDS] = {0};
   if (!rf_scan_prefix(&text, "cpu ")) return -EBADMSG;
@@ -82,4 +82,4 @@ static void read_machine(struct rf_reading *r) {
 }
 
 const struct rf_source rf_source_machine = {
-    .name = "system.cpu.system_ratio", .period_ns = 100000000, .open = open_machine, .read = read_machine};
+    .name = "system.cpu.system_ratio", .period_ns = 200000000, .open = open_machine, .read = read_machine};

@@ -26,7 +26,7 @@ static long parse(struct rf_scan text, uint64_t *field) {
 static void own_use(struct rf_reading *r) {
   struct rf_scan text;
   uint64_t field[FIELDS];
-  if (!r->own_thread || rf_reading_file(r, r->proc_root, "/thread-self/io", false, &text) < 0) return;
+  if (!r->own_thread || rf_reading_often(r, r->proc_root, "/thread-self/io", false, &text) < 0) return;
   if (parse(text, field) < 0) return;
   r->mine.read_chars = field[CHARS_READ] + (uint64_t)(text.end - text.at);
   r->mine.write_chars = field[CHARS_WRITTEN];
@@ -52,7 +52,7 @@ static void read_disk(struct rf_reading *r) {
   struct rf_scan text;
   uint64_t field[FIELDS];
   own_use(r);
-  long error = rf_reading_file(r, r->proc_root, "/self/io", false, &text);
+  long error = rf_reading_often(r, r->proc_root, "/self/io", false, &text);
   if (error == 0) error = parse(text, field);
   if (error < 0) {
     rf_reading_failed(r, RF_ABSENT_DISK, "/proc/self/io", error);

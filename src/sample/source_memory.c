@@ -32,7 +32,7 @@ static void read_faults(struct rf_reading *r) {
 static long resident(struct rf_reading *r, uint64_t *bytes) {
   struct rf_scan text;
   uint64_t size, pages;
-  long error = rf_reading_file(r, r->proc_root, "/self/statm", false, &text);
+  long error = rf_reading_often(r, r->proc_root, "/self/statm", false, &text);
   if (error < 0) return error;
   if (!rf_scan_number(&text, &size) || !rf_scan_number(&text, &pages)) return -EBADMSG;
   if (pages > ABSURD / r->page_bytes || pages > size) return -ERANGE;

@@ -49,7 +49,7 @@ static double advance(struct rf_reading *r, struct rf_counter *counter, uint64_t
 static void read_network(struct rf_reading *r) {
   struct rf_scan text;
   uint64_t in = 0, out = 0;
-  long error = rf_reading_file(r, r->proc_root, "/self/net/dev", true, &text);
+  long error = rf_reading_often(r, r->proc_root, "/self/net/dev", true, &text);
   if (error == 0) error = parse(text, &in, &out);
   if (error < 0) {
     rf_reading_failed(r, RF_ABSENT_NAMESPACE, "/proc/self/net/dev", error);
@@ -66,5 +66,8 @@ static bool open_network(struct rf_reading *r) {
   return true;
 }
 
-const struct rf_source rf_source_network = {
-    .name = "system.network.namespace", .open = open_network, .read = read_network, .forget = forget_network};
+const struct rf_source rf_source_network = {.name = "system.network.namespace",
+                                            .period_ns = 200000000,
+                                            .open = open_network,
+                                            .read = read_network,
+                                            .forget = forget_network};
