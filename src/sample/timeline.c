@@ -137,46 +137,50 @@ static struct rf_sample_entry *begin_point(struct rf_reading *r, double start_s)
   return point;
 }
 
-static void fill_point(struct rf_reading *r, struct rf_sample_entry *point, double end_s) {
+/* brief: the rest of an interval, before the end; its rates would make wild extremes, so it counts in the
+ * mean alone. */
+static void fill_point(struct rf_reading *r, struct rf_sample_entry *point, double end_s, bool brief) {
   point->time_s = (line.start_s + end_s) / 2;
   point->length_s = end_s - line.start_s;
   for (int m = 0; m < RF_METRICS; m++) {
-    float value = (float)r->value[m];
+    float value = (float)r->value[m], *known = point->value[m];
     if (value != value) continue;
-    fold(point->value[m], line.weight[m], (const float[3]){value, value, value}, r->span[m]);
+    bool inside = brief && known[1] == known[1];
+    fold(known, line.weight[m], (const float[3]){inside ? known[0] : value, value, inside ? known[2] : value},
+         r->span[m]);
     line.weight[m] += r->span[m];
   }
   line.ticks++;
 }
 
-static void add_point(struct rf_reading *r, double start_s, double end_s) {
+static void add_point(struct rf_reading *r, double start_s, double end_s, bool brief) {
   struct table *table = &line.table[line.current];
-  bool fresh = table->points == 0 || line.ticks >= line.ticks_a_point;
+  bool fresh = table->points == 0 || (line.ticks >= line.ticks_a_point && !brief);
   struct rf_sample_entry *point = fresh ? begin_point(r, start_s) : point_at(table, table->points - 1);
   if (!point) {
     r->header->dropped_samples++;
     return;
   }
-  fill_point(r, point, end_s);
+  fill_point(r, point, end_s, brief);
   if (!fresh) return;
   publish_point(&line.table[line.current]);
   if (line.table[line.current].points == 1) show(r);
 }
 
 /* Means and p95 over the whole life, from every tick. */
-static void add_means(struct rf_reading *r, double length_s) {
+static void add_means(struct rf_reading *r, bool brief) {
   struct rf_system_entry *t = r->totals;
   for (int m = 0; m < RF_METRICS; m++) {
     double value = r->value[m];
     if (value != value) continue;
-    if (t->metric[m].weight == 0 || value < t->metric[m].min) t->metric[m].min = value;
-    if (t->metric[m].weight == 0 || value > t->metric[m].max) t->metric[m].max = value;
+    bool first = t->metric[m].weight == 0;
+    if (first || (value < t->metric[m].min && !brief)) t->metric[m].min = value;
+    if (first || (value > t->metric[m].max && !brief)) t->metric[m].max = value;
     t->metric[m].sum += value * r->span[m];
     t->metric[m].weight += r->span[m];
   }
   double cpu = r->value[RF_METRIC_CPU_PROCESS];
-  bool counts = t->samples == 0 || length_s >= t->interval_s / 2;
-  if (cpu == cpu && counts) t->cpu_histogram[cpu < 16 ? (uint32_t)(cpu * 16) : 255]++;
+  if (cpu == cpu && !brief) t->cpu_histogram[cpu < 16 ? (uint32_t)(cpu * 16) : 255]++;
   t->samples++;
 }
 
@@ -184,6 +188,7 @@ void rf_timeline_add(struct rf_reading *r, int64_t start_ns) {
   double start_s = (double)(start_ns - r->header->start_monotonic_ns) / 1e9;
   double end_s = (double)(r->now_ns - r->header->start_monotonic_ns) / 1e9;
   if (start_s < 0) start_s = 0;
-  add_means(r, end_s - start_s);
-  add_point(r, start_s, end_s);
+  bool brief = r->totals->samples > 0 && end_s - start_s < r->totals->interval_s / 2;
+  add_means(r, brief);
+  add_point(r, start_s, end_s, brief);
 }

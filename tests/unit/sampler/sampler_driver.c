@@ -181,7 +181,8 @@ static void case_cpu(void) {
         system_entry()->samples);
 }
 
-/* The sampler's own cost over 3 idle seconds, at 100 ms: under half a percent of a core, and not in the app's figures.
+/* The sampler's own cost over 3 idle seconds, at 100 ms: under half a percent of a core, and not in the app's
+ * figures.
  */
 static void case_cost(void) {
   begin();
