@@ -32,7 +32,7 @@ TRACED int deeper(int depth, int how) {
     return below + 1;
   }
   jumper(how);
-  __asm__ volatile("");
+  __asm__ volatile("nop; nop; nop; nop; nop");
   return 0;
 }
 TRACED int outer(int how) {

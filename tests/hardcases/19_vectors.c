@@ -17,7 +17,7 @@
 typedef float vector __attribute__((vector_size(WIDE)));
 
 TRACED vector add(vector a, vector b) { return a + b * 2; }
-TRACED void spare(void) { __asm__ volatile(""); }
+TRACED void spare(void) { __asm__ volatile("nop; nop; nop; nop; nop"); }
 
 int main(void) {
   if (WIDE == 32 && !__builtin_cpu_supports("avx2")) return puts("no avx2"), 0;

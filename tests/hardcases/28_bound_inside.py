@@ -4,8 +4,8 @@ from refunc_test import check, compile_source, same_behaviour
 
 with open("library.c", "w", encoding="ascii") as file:
     for visibility in ("hidden", "protected", "default"):
-        file.write(f'__attribute__((noinline, visibility("{visibility}"))) int v_{visibility}(int x) {{ __asm__ volatile(""); return x + 1; }}\n')
-    file.write('__attribute__((noinline)) static int v_static(int x) { __asm__ volatile(""); return x + 1; }\n'
+        file.write(f'__attribute__((noinline, visibility("{visibility}"))) int v_{visibility}(int x) {{ __asm__ volatile("nop; nop; nop; nop; nop"); return x + 1; }}\n')
+    file.write('__attribute__((noinline)) static int v_static(int x) { __asm__ volatile("nop; nop; nop; nop; nop"); return x + 1; }\n'
                'int all(int x) { return v_hidden(v_protected(v_default(v_static(x)))); }\n')
 with open("main.c", "w", encoding="ascii") as file:
     file.write('#include <stdio.h>\nint all(int);\nint main(void) { int x = 0; for (int i = 0; i < 100; i++) x = all(x); printf("%d\\n", x); }\n')

@@ -7,8 +7,8 @@ from refunc_test import check, compile_source, need, same_behaviour
 
 need("objcopy", "xz")
 with open("main.c", "w", encoding="ascii") as file:
-    file.write('#include <stdio.h>\n__attribute__((noinline, noclone)) static int hidden(int x) { __asm__ volatile(""); return x + 1; }\n'
-               '__attribute__((noinline)) int exported(int x) { __asm__ volatile(""); return x + 2; }\n'
+    file.write('#include <stdio.h>\n__attribute__((noinline, noclone)) static int hidden(int x) { __asm__ volatile("nop; nop; nop; nop; nop"); return x + 1; }\n'
+               '__attribute__((noinline)) int exported(int x) { __asm__ volatile("nop; nop; nop; nop; nop"); return x + 2; }\n'
                'int main(void) { int x = 0; for (int i = 0; i < 100; i++) x = exported(hidden(x)); printf("%d\\n", x); }\n')
 
 

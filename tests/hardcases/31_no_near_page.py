@@ -3,7 +3,7 @@
 from refunc_test import check, compile_source, same_behaviour
 
 FILES = {
-    "plugin.c": '__attribute__((noinline)) int work(int x) { __asm__ volatile(""); return x + 1; }\n',
+    "plugin.c": '__attribute__((noinline)) int work(int x) { __asm__ volatile("nop; nop; nop; nop; nop"); return x + 1; }\n',
     "main.c": """#include <dlfcn.h>
         #include <link.h>
         #include <stdint.h>

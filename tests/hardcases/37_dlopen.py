@@ -4,7 +4,7 @@ from refunc_test import check, compile_source, same_behaviour
 
 FILES = {
     "plugin.c": """#include <stdio.h>
-        __attribute__((noinline)) int NAME(int x) { __asm__ volatile(""); return x + NUMBER; }
+        __attribute__((noinline)) int NAME(int x) { __asm__ volatile("nop; nop; nop; nop; nop"); return x + NUMBER; }
         __attribute__((constructor)) static void starts(void) { for (int i = 0; i < 10; i++) if (NAME(i) != i + NUMBER) puts("wrong"); }
         __attribute__((destructor)) static void ends(void) { NAME(0); }\n""",
     "main.c": """#include <dlfcn.h>

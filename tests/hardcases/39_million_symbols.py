@@ -12,9 +12,9 @@ with open("many.S", "w", encoding="ascii") as file:
                ".size function_\\number, 1\n.endm\n.set counter, 0\n.rept 1000000\none %counter\n.set counter, counter + 1\n.endr\n"
                ".section .note.GNU-stack, \"\", @progbits\n")
 with open("main.c", "w", encoding="ascii") as file:
-    file.write('#include <stdio.h>\n__attribute__((noinline, noclone)) int wanted(int x) { __asm__ volatile(""); return x + 1; }\n'
+    file.write('#include <stdio.h>\n__attribute__((noinline, noclone)) int wanted(int x) { __asm__ volatile("nop; nop; nop; nop; nop"); return x + 1; }\n'
                'int main(void) { int x = 0; for (int i = 0; i < 100; i++) x = wanted(x); printf("%d\\n", x); }\n')
-program = compile_source("main.c", flags=["-O1", "many.S"])
+program = compile_source("main.c", flags=["-O2", "many.S"])
 check(plain([program]).status == 0, "without Refunc")
 start = time.monotonic()
 run = preloaded([program], trace="wanted")

@@ -5,7 +5,7 @@ from refunc_test import check, compile_source, same_behaviour
 FILES = {
     "early.c": """#include <pthread.h>
         static pthread_t threads[4];
-        __attribute__((noinline)) int early(int x) { __asm__ volatile(""); return x + 1; }
+        __attribute__((noinline)) int early(int x) { __asm__ volatile("nop; nop; nop; nop; nop"); return x + 1; }
         static void *run(void *x) { for (int i = 0; i < 50000; i++) early(i); return x; }
         __attribute__((constructor)) static void begin(void) { for (int i = 0; i < 4; i++) pthread_create(&threads[i], 0, run, 0); }
         void join(void) { for (int i = 0; i < 4; i++) pthread_join(threads[i], 0); }\n""",

@@ -9,7 +9,7 @@ with open("ends.c", "w", encoding="ascii") as file:
     #include <string.h>
     #include <sys/syscall.h>
     #include <unistd.h>
-    __attribute__((noinline, noclone)) int work(int x) { __asm__ volatile(""); return x + 1; }
+    __attribute__((noinline, noclone)) int work(int x) { __asm__ volatile("nop; nop; nop; nop; nop"); return x + 1; }
     static void *leave(void *how) { exit(6); return how; }
     int main(int argc, char **argv) {
       const char *how = argv[1];
@@ -30,7 +30,7 @@ with open("ends.c", "w", encoding="ascii") as file:
       raise(atoi(how));
       return 1;
     }\n""")
-program = compile_source("ends.c", flags=["-O1", "-pthread", "-w"])
+program = compile_source("ends.c", flags=["-O2", "-pthread", "-w"])
 WAYS = ["return", "exit", "_exit", "_Exit", "quick_exit", "exit_group", "thread", "main_thread", "abort", "segv", "trap", "15", "2", "9"]
 for way in WAYS:
     before, after = plain([program, way]), preloaded([program, way], trace="work", options={"timing.budget": "off"})

@@ -10,7 +10,7 @@ with open("ends.c", "w", encoding="ascii") as file:
     #include <stdio.h>
     #include <string.h>
     #include <unistd.h>
-    __attribute__((noinline, noclone)) int work(int x) { __asm__ volatile(""); return x + 1; }
+    __attribute__((noinline, noclone)) int work(int x) { __asm__ volatile("nop; nop; nop; nop; nop"); return x + 1; }
     int main(int argc, char **argv) {
       for (int i = 0; i < 100; i++) work(i);
       if (!strcmp(argv[1], "reuse")) { close(2); if (open("data", O_RDWR | O_CREAT | O_TRUNC, 0600) != 2) return 1; if (write(2, "data", 4) != 4) return 1; }

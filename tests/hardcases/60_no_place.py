@@ -9,9 +9,9 @@ from refunc_test import check, compile_source, preload_environment
 with open("work.c", "w", encoding="ascii") as file:
     file.write("""#include <stdio.h>
     #include <stdlib.h>
-    __attribute__((noinline, noclone)) int work(int x) { __asm__ volatile(""); free(malloc(100)); return x + 1; }
+    __attribute__((noinline, noclone)) int work(int x) { __asm__ volatile("nop; nop; nop; nop; nop"); free(malloc(100)); return x + 1; }
     int main(void) { int x = 0; for (int i = 0; i < 100000; i++) x = work(x); printf("%d\\n", x); return 5; }\n""")
-program = compile_source("work.c", flags=["-O1"])
+program = compile_source("work.c", flags=["-O2"])
 
 
 def run(what, output, limit=None):

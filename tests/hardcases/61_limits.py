@@ -9,7 +9,7 @@ with open("work.c", "w", encoding="ascii") as file:
     file.write("""#include <errno.h>
     #include <stdio.h>
     #include <stdlib.h>
-    __attribute__((noinline, noclone)) int work(int x) { __asm__ volatile(""); return x + 1; }
+    __attribute__((noinline, noclone)) int work(int x) { __asm__ volatile("nop; nop; nop; nop; nop"); return x + 1; }
     int main(void) {
       int x = 0;
       for (int i = 0; i < 100000; i++) x = work(x);
@@ -17,7 +17,7 @@ with open("work.c", "w", encoding="ascii") as file:
       printf("%d\\n", x);
       return 5;
     }\n""")
-program = compile_source("work.c", flags=["-O1"])
+program = compile_source("work.c", flags=["-O2"])
 for name, value in (("RLIMIT_AS", 12 << 20), ("RLIMIT_AS", 40 << 20), ("RLIMIT_AS", 200 << 20), ("RLIMIT_NPROC", 0),
                     ("RLIMIT_NOFILE", 4), ("RLIMIT_DATA", 4 << 20), ("RLIMIT_MEMLOCK", 0), ("RLIMIT_STACK", 128 << 10)):
     limit = getattr(resource, name)

@@ -24,7 +24,7 @@ with open("work.c", "w", encoding="ascii") as file:
 VARIANTS = [("gcc", ["-fsanitize=address", "-static-libasan"]), ("gcc", ["-fsanitize=thread", "-static-libtsan"]),
             ("gcc", ["-fsanitize=undefined"]), ("clang", ["-fsanitize=address"]), ("clang", ["-fsanitize=thread"])]
 for compiler, flags in VARIANTS:
-    program = compile_source("work.c", "work", ["-O1", "-pthread", *flags], compiler)
+    program = compile_source("work.c", "work", ["-O2", "-pthread", *flags], compiler)
     check(plain([program]).status == 0, f"{compiler} {flags} without Refunc")
     try:
         result = same_behaviour([program], trace="work").report()
@@ -33,11 +33,11 @@ for compiler, flags in VARIANTS:
         raise AssertionError(f"{compiler} {flags}: {failure}") from None
 
 # The shared runtime insists on coming first and refuses to start behind any preload.
-program = compile_source("work.c", "shared", ["-O1", "-pthread", "-fsanitize=address"])
+program = compile_source("work.c", "shared", ["-O2", "-pthread", "-fsanitize=address"])
 done = subprocess.run([TOOL, "run", "--", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, check=False)
 check((done.returncode == 125 and b"anitizer" in done.stderr) or done.stdout == b"1000 1000\n", f"{done}")
 
 if shutil.which("valgrind"):
-    program = compile_source("work.c", "bare", ["-O1", "-pthread"])
+    program = compile_source("work.c", "bare", ["-O2", "-pthread"])
     before, after = plain(["valgrind", "-q", program]), preloaded(["valgrind", "-q", program], trace="work")
     check((after.status, after.stdout) == (before.status, before.stdout), f"valgrind: {before} {after}")

@@ -23,7 +23,7 @@ for name, text in FILES.items():
     with open(name, "w", encoding="ascii") as file:
         file.write(text)
 other = compile_source("other.c", "libother.so", ["-O2", "-shared", "-fPIC", "-D_GNU_SOURCE"])
-program = compile_source("main.c", flags=["-O1", "-fno-builtin"])
+program = compile_source("main.c", flags=["-O2", "-fno-builtin"])
 expected = plain([program], env={"LD_PRELOAD": other})
 check(expected.stdout == b"seen\n", expected.stdout)
 for order in (f"{other}:{PRELOAD}", f"{PRELOAD}:{other}", f"{PRELOAD} {other}"):

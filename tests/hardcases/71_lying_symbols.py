@@ -13,7 +13,7 @@ from refunc_test import check, compile_source, plain, preloaded
 with open("main.cc", "w", encoding="ascii") as file:
     file.write('#include <cstdio>\n#include <string>\nnamespace ns { __attribute__((noinline)) int f(std::string s) { return (int)s.size(); } }\n'
                'int main() { int x = 0; for (int i = 0; i < 100; i++) x += ns::f("text"); std::printf("%d\\n", x); return 4; }\n')
-program = compile_source("main.cc", flags=["-O1"])
+program = compile_source("main.cc", flags=["-O2"])
 with open(program, "rb") as file:
     image = file.read()
 listed = subprocess.run(["readelf", "-SW", program], stdout=subprocess.PIPE, check=True, text=True).stdout

@@ -10,12 +10,12 @@ NAMES = {b"bell_placeholder": b"bell\x1b[31m\x07\r\xff.cold"[:16], b"html_placeh
          b"quoted_name": b'quo"te\\\'d&%'[:11], b"very_" * 2000 + b"long": b"very_" * 2000 + b"long"}
 with open("names.c", "w", encoding="ascii") as file:
     for name in NAMES:
-        file.write(f'__attribute__((noinline, noclone)) int {name.decode()}(int x) {{ __asm__ volatile(""); return x + 1; }}\n')
+        file.write(f'__attribute__((noinline, noclone)) int {name.decode()}(int x) {{ __asm__ volatile("nop; nop; nop; nop; nop"); return x + 1; }}\n')
     nested = "x"
     for name in NAMES:
         nested = f"{name.decode()}({nested})"
     file.write(f"int main(void) {{ int x = 0; for (int i = 0; i < 10; i++) x = {nested}; return x != 40; }}\n")
-program = compile_source("names.c", flags=["-O1"])
+program = compile_source("names.c", flags=["-O2"])
 with open(program, "rb") as file:
     image = file.read()
 for name, hostile in NAMES.items():
