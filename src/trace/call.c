@@ -11,6 +11,7 @@
 #include "recording/threads.h"
 #include "recording/writer.h"
 #include "trace/account.h"
+#include "trace/full.h"
 #include "trace/records.h"
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
@@ -40,19 +41,31 @@ uint64_t rf_calls_dropped(void) { return dropped; }
 
 RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t now) {
   struct rf_thread *thread = rf_tls.self;
-  if (LIKELY(!record->flags && rf_tls.top == (char *)(record + 1) && thread->slot_capacity)) {
+  uint32_t flags = record->flags;
+  bool plain = !(flags & ~RF_RECORD_FULL) && rf_tls.top == (char *)(record + 1) && thread->slot_capacity;
+  if (LIKELY(plain)) {
+    if (flags) {
+      rf_full_exit(record, now);
+      now = record->body;
+    }
     struct rf_slot *slot = record->slot;
     uint64_t duration = now > record->start ? now - record->start : 0;
     uint64_t *counter = rf_slot_counter(slot, duration);
     if (LIKELY(counter)) {
       record[-1].child += duration + probe_outside;
       rf_slot_add(slot, duration, record->child, counter);
+      record->flags = 0;
       record->position = RF_RECORD_FREE;
       __atomic_signal_fence(__ATOMIC_SEQ_CST);
       rf_tls.top = (char *)record;
       return;
     }
   }
+  else if (flags & RF_RECORD_FULL) {
+    rf_full_exit(record, now);
+    now = record->body;
+  }
+  record->flags &= ~(uint32_t)RF_RECORD_FULL; /* it is done */
   rf_preserved_on_own_stack((uintptr_t)record, now, 0, rf_exit_rare);
 }
 
@@ -74,6 +87,7 @@ static void close_dead(struct rf_record *record) {
   struct rf_slot *slot = record->slot;
   if (slot && !(record->flags & RF_RECORD_INHERITED)) {
     slot->unwound++;
+    if (record->flags & RF_RECORD_FULL) rf_full_drop(record);
     if (record->flags & RF_RECORD_UNWOUND) {
       uint64_t duration = record->body > record->start ? record->body - record->start : 0;
       add_duration(slot, duration, record->child);
@@ -138,15 +152,7 @@ static void make_octave_for(struct rf_slot *slot, uint64_t duration) {
 }
 
 /* f ended in a jump to another timed function: its time ends here, its record goes on as that function's. */
-RF_PRESERVE_ALL void rf_tail(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot) {
-  uint64_t duration = now > record->start ? now - record->start : 0;
-  struct rf_slot *ended = record->slot;
-  if (LIKELY(ended && !(record->flags & RF_RECORD_INHERITED))) {
-    if (!rf_slot_counter(ended, duration))
-      rf_preserved_on_own_stack((uintptr_t)ended, duration, 0, make_octave_for);
-    rf_slot_add(ended, duration, record->child, rf_slot_counter(ended, duration));
-    if (!(record->flags & RF_RECORD_FOREIGN)) record[-1].child += duration + probe_outside;
-  }
+static inline void begin_in(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot) {
   record->flags &= RF_RECORD_FOREIGN;
   record->slot = slot;
   record->child = 0;
@@ -155,6 +161,27 @@ RF_PRESERVE_ALL void rf_tail(struct rf_record *record, uint32_t id, uint64_t now
   slot->entered++;
   slot->depth++;
   record->start = now;
+}
+
+RF_PRESERVE_ALL void rf_tail_plain(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot) {
+  struct rf_slot *ended = record->slot;
+  uint64_t end = now;
+  if (record->flags & RF_RECORD_FULL) {
+    rf_full_exit(record, now);
+    end = record->body;
+  }
+  uint64_t duration = end > record->start ? end - record->start : 0;
+  if (LIKELY(ended && !(record->flags & RF_RECORD_INHERITED))) {
+    if (!rf_slot_counter(ended, duration)) rf_preserved_on_own_stack((uintptr_t)ended, duration, 0, make_octave_for);
+    rf_slot_add(ended, duration, record->child, rf_slot_counter(ended, duration));
+    if (!(record->flags & RF_RECORD_FOREIGN)) record[-1].child += duration + probe_outside;
+  }
+  begin_in(record, id, now, slot);
+}
+
+RF_PRESERVE_ALL void rf_tail_full(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot) {
+  rf_tail_plain(record, id, now, slot);
+  rf_full_enter(record);
 }
 
 /* ---- entry ---- */
@@ -208,7 +235,7 @@ static void close_passed(uintptr_t position) {
 
 static struct rf_record *begin_foreign(uint32_t id, uintptr_t position, struct rf_record *rbx, struct rf_slot *slot) {
   if (is_tail_call(position, rbx)) {
-    rf_tail(rbx, id, rf_cycles(), slot);
+    rf_tail_plain(rbx, id, rf_cycles(), slot);
     return rbx;
   }
   struct rf_record *record = rf_foreign_take(position, close_dead);
@@ -299,7 +326,7 @@ int rf_personality(int version, int actions, uint64_t class, void *exception, vo
   while (record && (record = rf_record_below(record)))
     if (!(record->flags & RF_RECORD_UNWOUND)) {
       if (record->position == RF_RECORD_FREE) continue;
-      record->body = rf_cycles();
+      record->body = record->flags & RF_RECORD_FULL ? rf_full_clock(record->id, rf_cycles()) : rf_cycles();
       record->flags |= RF_RECORD_UNWOUND;
       break;
     }

@@ -17,6 +17,7 @@
 #include "patch/patch.h"
 #include "recording/writer.h"
 #include "trace/call.h"
+#include "trace/full.h"
 #include "trace/refuse.h"
 
 #define MOST_FUNCTIONS (1u << 18)
@@ -29,12 +30,14 @@ struct candidate {
   uintptr_t address;
   char *name;
   bool global, ifunc;
+  struct rf_full full; /* what its patterns ask of it */
 };
 
 /* What a forked child needs to record a timed function again. */
 struct rf_traced {
   char *name, *aliases, *path;
   uint64_t offset, size;
+  struct rf_full full;
   uint8_t build_id[20];
   uint32_t build_id_bytes;
 };
@@ -59,9 +62,10 @@ struct seen_module {
 static struct {
   struct rf_pattern_set *wanted, *excluded;
   uint32_t *hits;        /* by pattern */
+  struct rf_full *wishes; /* by pattern: settings of single functions */
+  struct rf_full everywhere;
   rf_ref *unmatched;     /* by pattern: its entry in unmatched[], while it stands there */
   bool dry;
-  enum rf_clock_mode mode;
   uint32_t count;        /* functions with an id */
   struct rf_traced *traced; /* by id */
   size_t traced_capacity;
@@ -82,9 +86,11 @@ static void *grow(void *array, size_t count, size_t *capacity, size_t size) {
 
 /* ---- patterns ---- */
 
-static void add_pattern(struct rf_pattern_set *set, const char *text, const char *origin) {
+static int add_pattern(struct rf_pattern_set *set, const char *text, const char *origin) {
   char error[512];
-  if (rf_pattern_add(set, text, error, sizeof error) < 0) rf_log(RF_LOG_ERROR, "%s: %s", origin, error);
+  int index = rf_pattern_add(set, text, error, sizeof error);
+  if (index < 0) rf_log(RF_LOG_ERROR, "%s: %s", origin, error);
+  return index;
 }
 
 static void add_list(struct rf_pattern_set *set, const struct rf_options *options, enum rf_option option) {
@@ -93,6 +99,7 @@ static void add_list(struct rf_pattern_set *set, const struct rf_options *option
   for (size_t i = 0; i < count; i++) add_pattern(set, items[i].text, items[i].origin);
 }
 
+/* Naming a function under functions: traces it. */
 static void add_configured_functions(const struct rf_options *options) {
   const struct rf_function_setting *settings;
   size_t count = rf_option_functions(options, &settings);
@@ -101,9 +108,34 @@ static void add_configured_functions(const struct rf_options *options) {
       add_pattern(state.wanted, settings[i].pattern, settings[i].origin);
 }
 
+static bool is_on(const char *value) { return !strcmp(value, "on") || !strcmp(value, "true") || !strcmp(value, "yes"); }
+
+static enum rf_clock_mode mode_named(const char *value) {
+  static const char *const names[] = {"perf_counter", "wall_clock", "process_time", "thread_time"};
+  for (int i = 0; i < 4; i++)
+    if (!strcmp(value, names[i])) return (enum rf_clock_mode)i;
+  return RF_CLOCK_PERF_COUNTER;
+}
+
+static void read_wish(const struct rf_function_setting *setting, struct rf_full *wish) {
+  if (!strcmp(setting->key, "memory") && is_on(setting->value)) wish->flags |= RF_FUNCTION_HEAP;
+  if (!strcmp(setting->key, "system") && is_on(setting->value)) wish->flags |= RF_FUNCTION_SYSTEM;
+  if (!strcmp(setting->key, "mode")) wish->mode = mode_named(setting->value);
+}
+
+static void read_wishes(const struct rf_options *options) {
+  const struct rf_function_setting *settings;
+  size_t count = rf_option_functions(options, &settings), patterns = rf_pattern_count(state.wanted);
+  for (size_t i = 0; i < count; i++)
+    for (size_t k = 0; k < patterns; k++)
+      if (!strcmp(settings[i].pattern, rf_pattern_text(state.wanted, k))) read_wish(&settings[i], &state.wishes[k]);
+  if (rf_option_on(options, RF_OPT_HEAP_PER_FUNCTION)) state.everywhere.flags |= RF_FUNCTION_HEAP;
+  if (rf_option_on(options, RF_OPT_SYSTEM_PER_FUNCTION)) state.everywhere.flags |= RF_FUNCTION_SYSTEM;
+  state.everywhere.mode = (enum rf_clock_mode)rf_option_choice(options, RF_OPT_TIMING_MODE);
+}
+
 bool rf_select_start(const struct rf_select_plan *plan) {
   state.dry = plan->dry;
-  state.mode = (enum rf_clock_mode)rf_option_choice(plan->options, RF_OPT_TIMING_MODE);
   state.wanted = rf_pattern_set_new();
   state.excluded = rf_pattern_set_new();
   if (!state.wanted || !state.excluded) return false;
@@ -113,22 +145,39 @@ bool rf_select_start(const struct rf_select_plan *plan) {
   size_t patterns = rf_pattern_count(state.wanted);
   if (!patterns) return false;
   state.hits = rf_calloc(patterns, sizeof *state.hits);
+  state.wishes = rf_calloc(patterns, sizeof *state.wishes);
   state.unmatched = rf_calloc(patterns, sizeof *state.unmatched);
   if (!rf_sites) rf_sites = rf_pages(MOST_FUNCTIONS * sizeof *rf_sites);
-  return state.hits && state.unmatched && rf_sites;
+  if (!state.hits || !state.wishes || !state.unmatched || !rf_sites) return false;
+  read_wishes(plan->options);
+  rf_full_start();
+  return true;
 }
 
 /* ---- collecting one module's symbols ---- */
 
+struct choice {
+  bool hit;
+  struct rf_full full;
+};
+
+/* A function's own settings beat the global ones, whichever pattern comes first. */
 static void note_hit(void *user, size_t index) {
-  *(bool *)user = true;
+  struct choice *choice = user;
+  const struct rf_full *wish = &state.wishes[index];
+  choice->hit = true;
+  choice->full.flags |= wish->flags;
+  if (!choice->full.mode) choice->full.mode = wish->mode;
   state.hits[index]++;
 }
 
-static bool chosen(const char *module, const char *name) {
-  bool hit = false;
-  rf_pattern_match_all(state.wanted, module, name, note_hit, &hit);
-  return hit && rf_pattern_match(state.excluded, module, name) < 0;
+static bool choose(const char *module, const char *name, struct rf_full *full) {
+  struct choice choice = {0};
+  rf_pattern_match_all(state.wanted, module, name, note_hit, &choice);
+  *full = choice.full;
+  full->flags |= state.everywhere.flags;
+  if (!full->mode) full->mode = state.everywhere.mode;
+  return choice.hit && rf_pattern_match(state.excluded, module, name) < 0;
 }
 
 static bool collect_symbol(void *user, const struct rf_symbol *symbol) {
@@ -137,14 +186,15 @@ static bool collect_symbol(void *user, const struct rf_symbol *symbol) {
   if (!extents) return false;
   s->extents = extents;
   if (symbol->kind == RF_SYMBOL_FUNCTION) extents[s->extent_count++] = (struct rf_extent){symbol->address, symbol->size};
-  if (rf_symbol_is_cold(symbol->name) || !chosen(s->module->name, symbol->name)) return true;
+  struct rf_full full;
+  if (rf_symbol_is_cold(symbol->name) || !choose(s->module->name, symbol->name, &full)) return true;
   struct candidate *list = grow(s->candidates, s->candidate_count, &s->candidate_capacity, sizeof *list);
   if (!list) return false;
   s->candidates = list;
   char *name = rf_strdup(symbol->name);
   if (!name) return false;
   list[s->candidate_count++] =
-      (struct candidate){symbol->address, name, symbol->global, symbol->kind == RF_SYMBOL_IFUNC};
+      (struct candidate){symbol->address, name, symbol->global, symbol->kind == RF_SYMBOL_IFUNC, full};
   return true;
 }
 
@@ -224,13 +274,20 @@ static bool record_function(const struct rf_traced *traced) {
   entry->aliases = rf_recording_text(traced->aliases);
   entry->module = rf_recording_text(base_name(traced->path));
   entry->module_path = rf_recording_text(traced->path);
-  entry->mode = state.mode;
+  entry->mode = traced->full.mode;
+  entry->flags = traced->full.flags;
   entry->module_offset = traced->offset;
   entry->size = traced->size;
   entry->build_id_bytes = traced->build_id_bytes;
   memcpy(entry->build_id, traced->build_id, sizeof entry->build_id);
   rf_table_publish(*root);
   return true;
+}
+
+static struct rf_full full_of_aliases(const struct candidate *first, size_t count) {
+  struct rf_full full = first->full;
+  for (size_t i = 1; i < count; i++) full.flags |= first[i].full.flags;
+  return full;
 }
 
 static bool remember(const struct sweep *s, const struct candidate *first, size_t aliases, size_t size) {
@@ -241,6 +298,7 @@ static bool remember(const struct sweep *s, const struct candidate *first, size_
   struct rf_traced *traced = &list[state.count];
   *traced = (struct rf_traced){.name = rf_strdup(first->name), .aliases = alias_text(first, aliases), .path = module_path(module),
                                .offset = first->address - module->load_address, .size = size,
+                               .full = full_of_aliases(first, aliases),
                                .build_id_bytes = module->build_id_bytes};
   memcpy(traced->build_id, module->build_id, sizeof traced->build_id);
   return traced->name && traced->path && record_function(traced);
@@ -279,8 +337,11 @@ static const char *patch(const struct sweep *s, const struct candidate *first, s
   }
   if (state.count >= MOST_FUNCTIONS) return "more functions than Refunc can time at once";
   size_t limit, size = size_of(s, first->address, &limit);
+  struct rf_full full = full_of_aliases(first, aliases);
+  bool plain = !full.flags && full.mode == RF_CLOCK_PERF_COUNTER;
+  if (!plain && !rf_full_set(state.count, &full)) return "no memory";
   struct rf_patch_request request = {.address = first->address, .size = size, .limit = limit, .id = state.count,
-                                     .entry = rf_enter, .low = s->module->text_start, .high = s->module->text_end};
+                                     .entry = plain ? rf_enter : rf_enter_full, .low = s->module->text_start, .high = s->module->text_end};
   uintptr_t body;
   const char *reason = rf_patch_add(&request, &body);
   if (reason) return reason;

@@ -44,39 +44,42 @@
   .cfi_escape 0x10, 3, 2, 0x73, RF_RECORD_RBX                      /* caller's rbx at rbx+8 */
 .endm
 
-.globl rf_enter
-.hidden rf_enter
-.type rf_enter, @function
-.p2align 6
-rf_enter:                               /* stack: [id] [return address] [stack arguments...] */
-  .cfi_startproc
-  .cfi_personality 0x1b, rf_personality
-  .cfi_def_cfa rsp, 16
-.Lenter:
+/* The claimed record is rbx from here on. */
+.macro begin_record
+  mov rbx, rax
+  .cfi_remember_state
+  cfi_by_record
+.endm
+
+/*
+ * The way in, once for plain calls and once for those that are measured by more than the clock. In: [rsp] id, [rsp+8] return address.
+ * Out: at .Lfilled\kind with the record in rax; or at one of the ways out below.
+ */
+.macro way_in kind
   mov [rsp-16], r11
   mov [rsp-24], r10
   mov [rsp-32], rax
   mov [rsp-40], rdx
-.Lretry:
+.Lretry\kind:
   mov r10, rf_tls@gottpoff[rip]
   mov r11, fs:[r10+TLS_SELF]
   test r11, r11
-  jz .Lslow
+  jz .Lslow\kind
   mov eax, [rsp]
   cmp eax, [r11+THREAD_CAPACITY]
-  jae .Lslow
+  jae .Lslow\kind
   mov rdx, [r11+THREAD_SLOTS]
   mov rdx, [rdx+rax*8]
   test rdx, rdx
-  jz .Lslow                             /* this function's first call on this thread */
+  jz .Lslow\kind                       /* this function's first call on this thread */
   lea rax, [rsp+8]
   cmp rax, [r11+THREAD_STACK_LOW]
-  jb .Lslow                             /* another stack below the thread's own */
+  jb .Lslow\kind                       /* another stack below the thread's own */
   mov r11, fs:[r10+TLS_TOP]
   test r11w, r11w
-  jz .Lslow                             /* the chunk is full */
+  jz .Lslow\kind                       /* the chunk is full */
   cmp rax, [r11-RF_RECORD_BYTES+RF_RECORD_POSITION]
-  jae .Ltail_or_dead                    /* the record below belongs to no frame above ours */
+  jae .Ltail_or_dead\kind              /* the record below belongs to no frame above ours */
   mov eax, RF_RECORD_BYTES
   xadd fs:[r10+TLS_TOP], rax            /* claim in one instruction: signal-atomic */
   mov [rax+RF_RECORD_SLOT], rdx
@@ -96,10 +99,19 @@ rf_enter:                               /* stack: [id] [return address] [stack a
   mov [rax+RF_RECORD_POSITION], r11
   inc qword ptr [rdx+RF_SLOT_ENTERED]
   inc dword ptr [rdx+RF_SLOT_DEPTH]
-.Lfilled:                               /* rax: the record */
-  mov rbx, rax
-  .cfi_remember_state
-  cfi_by_record
+.Lfilled\kind:
+.endm
+
+.globl rf_enter
+.hidden rf_enter
+.type rf_enter, @function
+.p2align 6
+rf_enter:                               /* stack: [id] [return address] [stack arguments...] */
+  .cfi_startproc
+  .cfi_personality 0x1b, rf_personality
+  .cfi_def_cfa rsp, 16
+  way_in _plain
+  begin_record
   rdtsc
   shl rdx, 32
   or rax, rdx
@@ -143,16 +155,33 @@ rf_return:                              /* rax, rdx, xmm0-1, st0-1 carry the res
   ret                                   /* pairs with the caller's own call */
   .cfi_restore_state
 
+  /* The entry of calls that are measured by more than the clock: the same, and rf_full_enter(record) reads what it needs, the clock last. */
+.globl rf_enter_full
+.hidden rf_enter_full
+.p2align 4
+rf_enter_full:
+  way_in _full
+  begin_record
+  mov [rsp-48], rdi
+  mov rdi, rbx
+  sub rsp, 64
+  call rf_full_enter
+  add rsp, 64
+  mov rdi, [rsp-48]
+  jmp .Lgo
+  .cfi_restore_state
+
   /*
    * The record below lies at our stack position or under it. Either its frame is gone (exception, longjmp), or f ended in
    * a jump to us: then our return address is rf_return itself, rbx is f's record, and that record becomes ours.
    */
-.Ltail_or_dead:
+.macro way_tail kind
+.Ltail_or_dead\kind:
   lea r11, rf_return[rip]
   cmp r11, [rsp+8]
-  jne .Lslow
+  jne .Lslow\kind
   cmp rax, [rbx+RF_RECORD_POSITION]
-  jne .Lslow
+  jne .Lslow\kind
   mov [rsp-48], rdi
   mov [rsp-56], rsi
   mov [rsp-64], rcx
@@ -164,7 +193,7 @@ rf_return:                              /* rax, rdx, xmm0-1, st0-1 carry the res
   mov esi, [rsp]
   sub rsp, 80
   .cfi_adjust_cfa_offset 80
-  call rf_tail                          /* (record, id, clock, slot): ends f, begins us in the same record */
+  call rf_tail\kind                     /* (record, id, clock, slot): ends f, begins us in the same record */
   add rsp, 80
   .cfi_adjust_cfa_offset -80
   mov rdi, [rsp-48]
@@ -174,21 +203,17 @@ rf_return:                              /* rax, rdx, xmm0-1, st0-1 carry the res
   cfi_by_record
   jmp .Lgo
   .cfi_restore_state
+.endm
 
   /* Everything rare. The frame: saved scratch registers, then a switch to one of Refunc's own stacks. */
-.Lslow:
+.macro way_slow kind
+.Lslow\kind:
   lea rsp, [rsp-48]                     /* keeps what lies at -16 to -40 */
   .cfi_adjust_cfa_offset 48
-  push rcx
+  .irp reg, rcx, rsi, rdi, r8, r9
+  push \reg
   .cfi_adjust_cfa_offset 8
-  push rsi
-  .cfi_adjust_cfa_offset 8
-  push rdi
-  .cfi_adjust_cfa_offset 8
-  push r8
-  .cfi_adjust_cfa_offset 8
-  push r9
-  .cfi_adjust_cfa_offset 8
+  .endr
   push rbp
   .cfi_adjust_cfa_offset 8
   .cfi_rel_offset rbp, 0
@@ -205,21 +230,23 @@ rf_return:                              /* rax, rdx, xmm0-1, st0-1 carry the res
   .cfi_restore rbp
   cmp r9, 1
   mov rax, r9
-  pop r9
+  .irp reg, r9, r8, rdi, rsi, rcx
+  pop \reg
   .cfi_adjust_cfa_offset -8
-  pop r8
-  .cfi_adjust_cfa_offset -8
-  pop rdi
-  .cfi_adjust_cfa_offset -8
-  pop rsi
-  .cfi_adjust_cfa_offset -8
-  pop rcx
-  .cfi_adjust_cfa_offset -8
+  .endr
   lea rsp, [rsp+48]
   .cfi_adjust_cfa_offset -48
-  jb .Lretry                            /* 0: prepared */
-  ja .Lfilled                           /* a record, filled */
-  mov eax, [rsp]                        /* 1: run the body untimed */
+  jb .Lretry\kind                       /* 0: prepared */
+  ja .Lfilled\kind                      /* a record, filled */
+  jmp .Lbypass                          /* 1: run the body untimed */
+.endm
+
+  way_tail _plain
+  way_tail _full
+  way_slow _plain
+  way_slow _full
+.Lbypass:
+  mov eax, [rsp]
   shl rax, 4
   add rax, rf_sites[rip]
   mov rax, [rax]

@@ -14,6 +14,7 @@
 struct rf_site { uintptr_t body; void *extra; }; /* one a function id; body: relocated first instructions */
 
 extern char rf_enter[] __attribute__((visibility("hidden")));
+extern char rf_enter_full[] __attribute__((visibility("hidden"))); /* the entry of functions with a struct rf_full */
 extern char rf_return[] __attribute__((visibility("hidden")));
 extern struct rf_site *rf_sites __attribute__((visibility("hidden")));
 extern uint64_t rf_own_stacks_free __attribute__((visibility("hidden")));
@@ -23,7 +24,10 @@ enum { RF_ENTER_RETRY = 0, RF_ENTER_BYPASS = 1 }; /* other answers: a filled rec
 uintptr_t rf_enter_slow(uint32_t id, uintptr_t position, struct rf_record *rbx);
 RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t now);
 void rf_exit_rare(struct rf_record *record, uint64_t now);
-RF_PRESERVE_ALL void rf_tail(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot);
+RF_PRESERVE_ALL void rf_tail_plain(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot);
+RF_PRESERVE_ALL void rf_tail_full(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot);
+/* Begins a full measurement of the call, the clock last. */
+RF_PRESERVE_ALL void rf_full_enter(struct rf_record *record);
 
 /* function(a, b, c) on one of Refunc's own stacks (32 KB each). */
 uintptr_t rf_on_own_stack(uintptr_t a, uintptr_t b, uintptr_t c, void *function);

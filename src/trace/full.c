@@ -1,0 +1,158 @@
+/* See full.h. */
+#include "trace/full.h"
+
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "arch/arch.h"
+#include "base/signals.h"
+#include "base/thread.h"
+#include "trace/clocks.h"
+#include "trace/records.h"
+
+#define PER_CHUNK (RF_RECORD_CHUNK / RF_RECORD_BYTES)
+
+/* What the thread's sums were when the call began. */
+struct rf_extra {
+  uint64_t alloc_calls, requested_bytes, alloc_bytes, free_bytes;
+  int64_t live, outer_high; /* heap_live at entry; the high-water mark of the function around */
+  uint64_t cpu_ns, faults, switches, read_blocks, write_blocks, sent, received, max_rss;
+  uint64_t unused[2];
+};
+_Static_assert(sizeof(struct rf_extra) == 128, "cheap to index");
+
+bool rf_full_set(uint32_t id, const struct rf_full *full) {
+  static struct rf_full *room;
+  static uint32_t left;
+  if (!left) {
+    long pages = rf_syscall(SYS_mmap, 0, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages < 0) return false;
+    room = (struct rf_full *)pages;
+    left = 65536 / sizeof *room;
+  }
+  *room = *full;
+  rf_sites[id].extra = room++;
+  left--;
+  return true;
+}
+
+static inline const struct rf_full *full_of(uint32_t id) { return rf_sites[id].extra; }
+
+uint64_t rf_full_clock(uint32_t id, uint64_t now) {
+  const struct rf_full *full = full_of(id);
+  return full && full->mode != RF_CLOCK_PERF_COUNTER ? rf_clock_read(full->mode) : now;
+}
+
+static void map_extras(struct rf_chunk_header *chunk) {
+  uint64_t mask = rf_signals_block();
+  if (!chunk->extras) {
+    long pages = rf_syscall(SYS_mmap, 0, PER_CHUNK * sizeof(struct rf_extra), PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (pages > 0) chunk->extras = (void *)pages;
+  }
+  rf_signals_restore(mask);
+}
+
+/* NULL for records on other stacks than the thread's own, and without memory. */
+static inline struct rf_extra *extra_of(struct rf_record *record) {
+  if (record->flags & RF_RECORD_FOREIGN) return NULL;
+  struct rf_chunk_header *chunk = rf_record_chunk(record);
+  if (!chunk->extras) return NULL;
+  return (struct rf_extra *)chunk->extras + (record - (struct rf_record *)chunk);
+}
+
+/* ---- heap ---- */
+
+/* The mark is reset to what lives now, so that it ends up at this call's own peak; the outer call's is put back at the end. */
+static void heap_enter(struct rf_extra *extra) {
+  struct rf_thread *thread = rf_tls.self;
+  const struct rf_heap_counters *heap = &thread->entry->heap;
+  extra->alloc_calls = heap->alloc_calls;
+  extra->requested_bytes = heap->requested_bytes;
+  extra->alloc_bytes = heap->alloc_bytes;
+  extra->free_bytes = heap->free_bytes;
+  extra->live = thread->heap_live;
+  extra->outer_high = thread->heap_high;
+  thread->heap_high = thread->heap_live;
+}
+
+static void heap_restore(const struct rf_extra *extra) {
+  struct rf_thread *thread = rf_tls.self;
+  if (extra->outer_high > thread->heap_high) thread->heap_high = extra->outer_high;
+}
+
+/* A recursive call's heap is in its outermost one's already. */
+static void heap_exit(const struct rf_extra *extra, struct rf_slot *slot) {
+  struct rf_thread *thread = rf_tls.self;
+  const struct rf_heap_counters *heap = &thread->entry->heap;
+  int64_t peak = thread->heap_high - extra->live;
+  if (peak > slot->heap_peak_bytes) slot->heap_peak_bytes = peak;
+  heap_restore(extra);
+  if (slot->depth > 1) return;
+  slot->heap_alloc_calls += heap->alloc_calls - extra->alloc_calls;
+  slot->heap_requested_bytes += heap->requested_bytes - extra->requested_bytes;
+  slot->heap_alloc_bytes += heap->alloc_bytes - extra->alloc_bytes;
+  slot->heap_free_bytes += heap->free_bytes - extra->free_bytes;
+}
+
+/* ---- the kernel's view ---- */
+
+static uint64_t ns_of(const struct timeval *time) { return (uint64_t)time->tv_sec * 1000000000u + (uint64_t)time->tv_usec * 1000u; }
+
+static void system_read(struct rf_extra *extra) {
+  struct rusage usage;
+  const struct rf_thread_entry *entry = rf_tls.self->entry;
+  if (rf_syscall(SYS_getrusage, RUSAGE_THREAD, &usage) != 0) return;
+  extra->cpu_ns = ns_of(&usage.ru_utime) + ns_of(&usage.ru_stime);
+  extra->faults = (uint64_t)(usage.ru_minflt + usage.ru_majflt);
+  extra->switches = (uint64_t)(usage.ru_nvcsw + usage.ru_nivcsw);
+  extra->read_blocks = (uint64_t)usage.ru_inblock;
+  extra->write_blocks = (uint64_t)usage.ru_oublock;
+  extra->max_rss = (uint64_t)usage.ru_maxrss;
+  extra->sent = entry->sent_bytes;
+  extra->received = entry->received_bytes;
+}
+
+static void system_exit(const struct rf_extra *begin, struct rf_slot *slot) {
+  struct rf_extra end = {0};
+  system_read(&end);
+  if (end.max_rss * 1024 > slot->peak_rss_bytes) slot->peak_rss_bytes = end.max_rss * 1024;
+  if (slot->depth > 1) return;
+  slot->cpu_ns += end.cpu_ns - begin->cpu_ns;
+  slot->faults += end.faults - begin->faults;
+  slot->switches += end.switches - begin->switches;
+  slot->read_bytes += (end.read_blocks - begin->read_blocks) * 512;
+  slot->write_bytes += (end.write_blocks - begin->write_blocks) * 512;
+  slot->sent_bytes += end.sent - begin->sent;
+  slot->received_bytes += end.received - begin->received;
+}
+
+/* ---- a call ---- */
+
+RF_PRESERVE_ALL void rf_full_enter(struct rf_record *record) {
+  const struct rf_full *full = full_of(record->id);
+  if (full->flags && !(record->flags & RF_RECORD_FOREIGN) && !rf_record_chunk(record)->extras)
+    rf_preserved_on_own_stack((uintptr_t)rf_record_chunk(record), 0, 0, map_extras);
+  struct rf_extra *extra = full->flags ? extra_of(record) : NULL;
+  record->flags |= RF_RECORD_FULL;
+  if (extra && full->flags & RF_FUNCTION_SYSTEM) system_read(extra);
+  if (extra && full->flags & RF_FUNCTION_HEAP) heap_enter(extra);
+  record->start = full->mode == RF_CLOCK_PERF_COUNTER ? rf_cycles() : rf_clock_read(full->mode);
+}
+
+RF_PRESERVE_ALL void rf_full_exit(struct rf_record *record, uint64_t now) {
+  const struct rf_full *full = full_of(record->id);
+  record->body = rf_full_clock(record->id, now);
+  struct rf_extra *extra = full->flags ? extra_of(record) : NULL;
+  if (!extra || !record->slot || record->flags & RF_RECORD_INHERITED) return;
+  if (full->flags & RF_FUNCTION_HEAP) heap_exit(extra, record->slot);
+  if (full->flags & RF_FUNCTION_SYSTEM) system_exit(extra, record->slot);
+}
+
+void rf_full_drop(struct rf_record *record) {
+  const struct rf_full *full = full_of(record->id);
+  struct rf_extra *extra = full && full->flags & RF_FUNCTION_HEAP ? extra_of(record) : NULL;
+  if (extra && rf_tls.self && rf_tls.self->entry) heap_exit(extra, record->slot);
+}

@@ -1,0 +1,33 @@
+/*
+ * Calls that are measured by more than the time stamp counter: another clock (timing.mode), their heap (heap.per_function), what the
+ * kernel says of them (system.per_function). Their stubs lead to rf_enter_full, which calls rf_full_enter once the record is
+ * filled; rf_exit calls rf_full_exit. Between the two, snapshots lie in a struct rf_extra beside the record.
+ * Compiled with general registers only.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arch/entry.h"
+#include "recording/format.h"
+
+/* What is measured of a function's calls, besides time. Set before it is patched; read-only then. */
+struct rf_full {
+  enum rf_clock_mode mode;
+  uint32_t flags; /* RF_FUNCTION_HEAP, RF_FUNCTION_SYSTEM */
+};
+
+/* Makes id a function with a full measurement; full is copied. false without memory. */
+bool rf_full_set(uint32_t id, const struct rf_full *full);
+
+/* Finds the kernel's fast clock (vDSO); without it clocks are read by system calls. Once, before functions are patched. */
+void rf_full_start(void);
+
+/* Ends the measurement of a call: adds to its slot; the clock's reading that counts as its end is left in record->body. now: the
+ * time stamp counter's. */
+RF_PRESERVE_ALL void rf_full_exit(struct rf_record *record, uint64_t now);
+/* The clock of a function's mode. */
+uint64_t rf_full_clock(uint32_t id, uint64_t now);
+/* A call is given up without an end: what nests is put back in order. */
+void rf_full_drop(struct rf_record *record);
