@@ -90,12 +90,26 @@ static void on_long_stack(struct work *work) {
   rf_pages_free(stack, LONG_STACK);
 }
 
+/* AddressSanitizer follows jumps only on the thread's own stack. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
 size_t rf_demangle(const char *name, char *buffer, size_t size) {
   if (name[0] != '_' || (name[1] != 'Z' && name[1] != 'R') || size == 0) return 0;
   size_t length = strnlen(name, NAME_LIMIT + 1);
   struct work work = {.name = name, .options = DMGL_NO_OPTS, .buffer = buffer, .size = size};
   if (length > NAME_LIMIT) return 0;
-  if (length <= SHORT_LIMIT)
+  if (SANITIZED)
+    demangle_or_leave(&work);
+  else if (length <= SHORT_LIMIT)
     on_short_stack(&work);
   else
     on_long_stack(&work);

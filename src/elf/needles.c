@@ -234,7 +234,7 @@ static bool next_run(const char *text, const unsigned char *wild, size_t length,
 }
 
 struct rf_needle rf_needle_of_glob(const char *text, const unsigned char *wild, size_t length) {
-  struct run run, best = {0};
+  struct run run, best = {.text = ""};
   for (size_t at = 0; next_run(text, wild, length, &at, &run);)
     if (run.length > best.length) best = run;
   return needle_of(&best);
@@ -251,7 +251,7 @@ static bool is_outer_component(const struct run *run, const char *text, size_t l
 }
 
 struct rf_needle rf_needle_of_mangled_glob(const char *text, const unsigned char *wild, size_t length) {
-  struct run run, best = {0};
+  struct run run, best = {.text = ""};
   for (size_t at = 0; next_run(text, wild, length, &at, &run);)
     if (run.length > best.length && survives_mangling(&run)) best = run;
   if (best.length > 0 && is_outer_component(&best, text, length)) return needle_with_length(&best);
@@ -261,7 +261,7 @@ struct rf_needle rf_needle_of_mangled_glob(const char *text, const unsigned char
 /* The last component outside of brackets that is a name of its own: mangling always spells a function's own
  * name, and a class's where constructors and destructors have none. */
 struct rf_needle rf_needle_of_mangled_name(const char *text, size_t length) {
-  struct run run, best = {0};
+  struct run run, best = {.text = ""};
   long depth = 0;
   size_t seen = 0;
   for (size_t at = 0; next_run(text, NULL, length, &at, &run);) {
@@ -310,7 +310,7 @@ static bool is_quantifier(const char *source, size_t length, size_t at) {
 /* The longest run of one alternative. Everything but plain word characters ends a run; what surrounds it is
  * unknown. */
 static struct rf_needle needle_of_alternative(const char *source, size_t length, bool mangled) {
-  struct run best = {0};
+  struct run best = {.text = ""};
   for (size_t at = 0; at < length;) {
     size_t from = at;
     while (at < length && needle_byte(source[at]) && !is_quantifier(source, length, at + 1)) at++;
