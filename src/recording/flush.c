@@ -101,12 +101,32 @@ static int write_header(struct rf_recording *r, int fd, uint64_t used, bool fini
 
 /* ---- the output file ---- */
 
+/* Inode numbers are used again: a file that was put in its place may have the same. Before the first write
+ * ours is empty; later it begins with our header. */
+static bool still_ours(const struct rf_recording *r, int fd) {
+  struct rf_header found;
+  const struct rf_header *own = header_of(r);
+  const size_t identity = offsetof(struct rf_header, end_monotonic_ns);
+  long got = rf_raw_read_at(fd, &found, identity, 0);
+  if (!r->hashes[0]) return got == 0;
+  return got == (long)identity && found.pid == own->pid && found.pid_start_ticks == own->pid_start_ticks &&
+         found.start_monotonic_ns == own->start_monotonic_ns &&
+         found.start_realtime_ns == own->start_realtime_ns;
+}
+
 /* At the end, an output that somebody removed is made again. */
 static int open_output(struct rf_recording *r, bool finished) {
-  int fd = rf_live_open(r->output_path, O_WRONLY, r->uid, r->output_dev, r->output_inode);
+  int fd = rf_live_open(r->output_path, O_RDWR, r->uid, r->output_dev, r->output_inode);
+  if (fd >= 0 && !still_ours(r, fd)) {
+    rf_raw_close(fd);
+    return -ESTALE;
+  }
   if (fd != -ENOENT || !finished) return fd;
-  fd = rf_raw_open(r->output_path, O_WRONLY | O_CREAT | O_EXCL, 0600);
-  if (fd >= 0) rf_bytes_zero(r->hashes, r->mapped / RF_PAGE * sizeof *r->hashes);
+  fd = rf_raw_open(r->output_path, O_RDWR | O_CREAT | O_EXCL, 0600);
+  if (fd < 0) return fd;
+  struct stat made;
+  if (rf_raw_stat_fd(fd, &made) == 0) r->output_dev = made.st_dev, r->output_inode = made.st_ino;
+  rf_bytes_zero(r->hashes, r->mapped / RF_PAGE * sizeof *r->hashes);
   return fd;
 }
 

@@ -24,8 +24,8 @@
 
 struct rf_reader {
   char *path;
-  char *bytes; /* zeroes follow */
-  size_t size;
+  char *bytes;
+  size_t size, room; /* bytes that are the file's; bytes that were allocated */
   struct rf_header header;
   bool alive, truncated;
 };
@@ -125,39 +125,53 @@ bool rf_cursor_next(struct rf_cursor *cursor, void *entry, size_t size) {
 
 /* ---- a consistent copy of a running process ---- */
 
-static void take_words(struct rf_reader *to, const struct rf_reader *from, const char *place, size_t bytes) {
-  memcpy(to->bytes + (place - from->bytes), place, bytes);
+/* What lies at the same offset of the other copy. */
+static void *twin(struct rf_reader *to, const struct rf_reader *from, const void *place) {
+  return to->bytes + ((const char *)place - from->bytes);
 }
 
 static void take_chain(struct rf_reader *to, const struct rf_reader *from, rf_ref root, enum rf_table kind);
 
+/* A reference to a chain: one that begins behind the end of the first copy counts as not there yet. */
+static void take_root(struct rf_reader *to, const struct rf_reader *from, const rf_ref *root,
+                      enum rf_table kind) {
+  bool known = *root && chunk_at(from, *root, kind);
+  *(rf_ref *)twin(to, from, root) = known ? *root : 0;
+  if (known) take_chain(to, from, *root, kind);
+}
+
 static void take_entry(struct rf_reader *to, const struct rf_reader *from, const char *place, uint32_t bytes,
                        enum rf_table kind) {
   if (kind == RF_TABLE_THREAD && bytes >= sizeof(struct rf_thread_entry)) {
-    const struct rf_thread_entry *thread = (const void *)place;
-    take_words(to, from, (const char *)&thread->slots, sizeof thread->slots);
-    take_chain(to, from, thread->slots, RF_TABLE_SLOT);
+    take_root(to, from, &((const struct rf_thread_entry *)(const void *)place)->slots, RF_TABLE_SLOT);
   } else if (kind == RF_TABLE_SLOT && bytes >= sizeof(struct rf_slot)) {
-    take_words(to, from, place + offsetof(struct rf_slot, octave), sizeof((struct rf_slot *)0)->octave);
+    const struct rf_slot *slot = (const void *)place;
+    memcpy(twin(to, from, slot->octave), slot->octave, sizeof slot->octave);
   } else if (kind == RF_TABLE_SYSTEM && bytes >= sizeof(struct rf_system_entry)) {
-    const struct rf_system_entry *system = (const void *)place;
-    take_words(to, from, (const char *)&system->current_timeline, sizeof system->current_timeline);
-    take_chain(to, from, system->current_timeline, RF_TABLE_SAMPLE);
+    take_root(to, from, &((const struct rf_system_entry *)(const void *)place)->current_timeline,
+              RF_TABLE_SAMPLE);
   }
 }
 
-/* Everything that was published when from was copied, and nothing else, is published in to. */
-static void take_chain(struct rf_reader *to, const struct rf_reader *from, rf_ref root, enum rf_table kind) {
-  struct rf_cursor cursor = rf_cursor_at(from, root, kind);
-  rf_ref taken = 0;
-  uint32_t bytes;
-  for (;;) {
-    const struct rf_chunk *chunk = cursor.chunk != taken ? chunk_at(from, cursor.chunk, kind) : NULL;
-    if (chunk) take_words(to, from, (const char *)chunk, sizeof *chunk), taken = cursor.chunk;
-    const char *entry = next_entry(&cursor, &bytes);
-    if (!entry) return;
-    take_entry(to, from, entry, bytes, kind);
+/* The words of one chunk and of its entries; the next chunk, or 0. */
+static rf_ref take_chunk(struct rf_reader *to, const struct rf_reader *from, rf_ref ref, enum rf_table kind) {
+  const struct rf_chunk *chunk = chunk_at(from, ref, kind);
+  struct rf_chunk *taken = twin(to, from, chunk);
+  *taken = *chunk;
+  if (chunk->next && !chunk_at(from, chunk->next, kind)) taken->next = 0;
+  for (uint32_t i = 0; i < chunk->count; i++) {
+    const char *entry = entry_at(from, ref, chunk, i);
+    if (!entry) break;
+    take_entry(to, from, entry, chunk->entry_bytes, kind);
   }
+  return taken->next;
+}
+
+/* Everything that was published when from was copied, and nothing else, is published in to. A circle ends
+ * with the budget. */
+static void take_chain(struct rf_reader *to, const struct rf_reader *from, rf_ref root, enum rf_table kind) {
+  uint64_t budget = from->size / sizeof(struct rf_chunk);
+  for (rf_ref ref = root; ref && budget; budget--) ref = take_chunk(to, from, ref, kind);
 }
 
 /* ---- taking the copy ---- */
@@ -190,9 +204,10 @@ static void terminate_texts(struct rf_header *h) {
 static int copy_file(struct rf_reader *reader, int fd) {
   struct stat found;
   struct rf_header header = {.used_bytes = 0};
-  int result = rf_raw_stat_fd(fd, &found);
-  if (result < 0) return result;
   rf_raw_read_at(fd, &header, sizeof header, 0);
+  int result =
+      rf_raw_stat_fd(fd, &found); /* after the header: a growing file is at least as long as that says */
+  if (result < 0) return result;
   uint64_t size = extent(&header, (uint64_t)found.st_size, &reader->truncated);
   reader->bytes =
       rf_pages(size + RF_HEADER_BYTES); /* at least a header's worth, zero where the file is shorter */
@@ -207,7 +222,7 @@ static int copy_file(struct rf_reader *reader, int fd) {
 }
 
 static void drop_copy(struct rf_reader *reader) {
-  if (reader->bytes) rf_pages_free(reader->bytes, reader->size + RF_HEADER_BYTES);
+  if (reader->bytes) rf_pages_free(reader->bytes, reader->room);
   reader->bytes = NULL;
 }
 
@@ -218,10 +233,9 @@ static int settle_copy(struct rf_reader *reader, int fd) {
   int result = copy_file(reader, fd);
   if (result == 0 && reader->size < first.size) reader->truncated = true; /* somebody cut it meanwhile */
   if (result == 0 && reader->size >= first.size) {
-    take_words(reader, &first, first.bytes + offsetof(struct rf_header, root), sizeof first.header.root);
-    memcpy(reader->header.root, first.header.root, sizeof first.header.root);
-    for (int kind = 0; kind < RF_TABLE_COUNT; kind++)
-      take_chain(reader, &first, first.header.root[kind], kind);
+    const struct rf_header *published = (const void *)first.bytes;
+    for (int kind = 0; kind < RF_TABLE_COUNT; kind++) take_root(reader, &first, &published->root[kind], kind);
+    memcpy(reader->header.root, reader->bytes + offsetof(struct rf_header, root), sizeof reader->header.root);
   }
   drop_copy(&first);
   return result;

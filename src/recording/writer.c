@@ -139,7 +139,11 @@ void rf_recording_grow_ahead(struct rf_recording *r) {
 void rf_recording_seal(void) {
   if (!rf_recording_header()) return;
   rf_recording_grow_ahead(self);
-  self->sealed = 1;
+  __atomic_store_n(&self->sealed, 1, __ATOMIC_SEQ_CST);
+  uint64_t signals = rf_raw_signals_block();
+  rf_lock_take(&self->grow_lock); /* whoever is growing just now */
+  rf_lock_give(&self->grow_lock);
+  rf_raw_signals_restore(signals);
 }
 
 /* ---- creating ---- */
@@ -429,10 +433,7 @@ rf_ref *rf_recording_root(enum rf_table kind) {
 
 /* ---- cold tables ---- */
 
-static void record_pair(enum rf_table kind, const char *key, const char *value) {
-  if (!rf_recording_header()) return;
-  uint64_t signals = rf_raw_signals_block();
-  rf_lock_take(&self->cold_lock);
+static void append_pair(enum rf_table kind, const char *key, const char *value) {
   rf_ref *root = rf_recording_root(kind);
   struct rf_fact_entry *entry = rf_table_append(root, kind, sizeof *entry, 32);
   if (entry) {
@@ -440,6 +441,20 @@ static void record_pair(enum rf_table kind, const char *key, const char *value) 
     entry->value = rf_recording_text(value);
     rf_table_publish(*root);
   }
+}
+
+/* Once sealed, signals can't be blocked; then a handler that met the lock held could never wait for it. */
+static void record_pair(enum rf_table kind, const char *key, const char *value) {
+  if (!rf_recording_header()) return;
+  if (self->sealed) {
+    if (!rf_lock_try(&self->cold_lock)) return;
+    append_pair(kind, key, value);
+    rf_lock_give(&self->cold_lock);
+    return;
+  }
+  uint64_t signals = rf_raw_signals_block();
+  rf_lock_take(&self->cold_lock);
+  append_pair(kind, key, value);
   rf_lock_give(&self->cold_lock);
   rf_raw_signals_restore(signals);
 }
