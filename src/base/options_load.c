@@ -220,9 +220,6 @@ static const char *variable(char *const *environment, const char *name) {
   return NULL;
 }
 
-/* What the tool and recorded processes tell the ones that they start; no option, so never suggested. */
-static const char *const messages[] = {"REFUNC_RUN", "REFUNC_CHECK"};
-
 #define TRACE_SHORT "REFUNC_TRACE"
 #define CONFIG_FILE "REFUNC_CONFIG"
 
@@ -236,11 +233,10 @@ static void check_name(struct rf_loader *loader, const char *entry) {
   name[length] = 0;
   for (size_t i = 0; i < RF_OPTION_COUNT + 2; i++)
     if (strcmp(name, names[i]) == 0) return;
-  for (size_t i = 0; i < sizeof messages / sizeof *messages; i++)
-    if (strcmp(name, messages[i]) == 0) return;
   rf_loader_unknown(loader, name, "", name, names, RF_OPTION_COUNT + 2);
 }
 
+/* Names that begin with REFUNC__ are Refunc's own messages to its children. */
 static void check_names(struct rf_loader *loader, char *const *environment) {
   for (; environment && *environment; environment++)
     if (strncmp(*environment, "REFUNC_", 7) == 0 && (*environment)[7] != '_')

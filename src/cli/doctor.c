@@ -25,6 +25,23 @@ struct doctor {
   int bad;
 };
 
+/* Text from column 20 on, broken at blanks. */
+static void add_wrapped(struct doctor *d, const char *text) {
+  size_t width = (size_t)d->style.width - 20;
+  while (strlen(text) > width) {
+    size_t cut = width;
+    while (cut && text[cut] != ' ') cut--;
+    if (!cut) break;
+    char part[512];
+    snprintf(part, sizeof part, "%.*s", (int)cut, text);
+    rf_add_text(&d->out, part, width, &d->style);
+    rf_buffer_text(&d->out, "\n                    ");
+    text += cut + 1;
+  }
+  rf_add_text(&d->out, text, width, &d->style);
+  rf_buffer_char(&d->out, '\n');
+}
+
 /* One line: what, how it stands; below it what to do, where something is to be done. */
 static void say(struct doctor *d, enum verdict verdict, const char *what, const char *state,
                 const char *remedy) {
@@ -34,12 +51,10 @@ static void say(struct doctor *d, enum verdict verdict, const char *what, const 
   rf_buffer_printf(&d->out, " %s ", marks[verdict]);
   rf_add_colour(&d->out, RF_PLAIN, &d->style);
   rf_add_padded(&d->out, what, 16, false, &d->style);
-  rf_add_text(&d->out, state, (size_t)d->style.width - 20, &d->style);
-  rf_buffer_char(&d->out, '\n');
+  add_wrapped(d, state);
   if (remedy && *remedy) {
     rf_buffer_repeat(&d->out, " ", 20);
-    rf_add_text(&d->out, remedy, (size_t)d->style.width - 20, &d->style);
-    rf_buffer_char(&d->out, '\n');
+    add_wrapped(d, remedy);
   }
   d->bad += verdict == BAD;
 }

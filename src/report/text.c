@@ -107,6 +107,7 @@ static void add_cpu_model(struct rf_flow *flow, const char *model) {
   rf_buffer_free(&name);
 }
 
+/* What ran and how it ended; on what machine. */
 static void add_header(struct rf_buffer *out, const struct rf_report *report, const struct rf_style *style) {
   const struct rf_report_process *root = &report->process[0];
   struct rf_buffer command = {0};
@@ -121,6 +122,9 @@ static void add_header(struct rf_buffer *out, const struct rf_report *report, co
   add_end(&flow, root);
   if (report->processes > 1) rf_flow_item(&flow, "%zu processes", report->processes);
   if (root->threads_max > 1) rf_flow_item(&flow, "%.0f threads", root->threads_max);
+  rf_flow_end(&flow);
+  rf_buffer_char(out, ' ');
+  flow = (struct rf_flow){.out = out, .style = style, .column = 1, .indent = 1, .fresh = true};
   add_cpu_model(&flow, report->cpu_model);
   if (report->cpu_count > 0)
     rf_flow_item(&flow, "%.0f CPU%s", report->cpu_count, report->cpu_count > 1 ? "s" : "");

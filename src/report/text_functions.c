@@ -92,6 +92,7 @@ static struct layout plan_columns(const struct rf_report *report, size_t rows, c
   if (columns_beside_name(&l) + wanted > width) l.bar = 4;
   if (columns_beside_name(&l) + wanted > width) l.p95 = false;
   if (columns_beside_name(&l) + wanted > width && width < 92) l.p99 = false;
+  if (columns_beside_name(&l) + 12 > width) l.self = false;
   size_t left = width - columns_beside_name(&l);
   l.name = widest < left ? widest : left;
   if (l.name < 16) l.name = left < 16 ? left : 16;
@@ -254,6 +255,12 @@ void rf_text_functions(struct rf_buffer *out, const struct rf_report *report,
 
 /* --- heap, system and edges by function, where they were asked for --- */
 
+/* Of count columns of 10 as many as leave the name room. */
+static size_t cells_that_fit(size_t count, const struct rf_style *style) {
+  size_t fit = ((size_t)style->width - 1 - 24) / 10;
+  return fit < count ? fit : count;
+}
+
 struct cell {
   const char *title;
   const char *text;
@@ -284,9 +291,9 @@ static void add_heap_rows(struct rf_buffer *out, const struct rf_report *report,
                                  {"FREED", rf_show_bytes(f->heap.free_bytes)},
                                  {"NET", rf_show_bytes(f->heap.net_bytes)},
                                  {"PEAK", rf_show_bytes(f->heap.peak_bytes)}};
-    size_t name = (size_t)style->width - 1 - 10 * 6;
-    if (!shown++) add_small_row(out, "HEAP BY FUNCTION", name, cells, 6, true, style);
-    add_small_row(out, f->name, name, cells, 6, false, style);
+    size_t count = cells_that_fit(6, style), name = (size_t)style->width - 1 - 10 * count;
+    if (!shown++) add_small_row(out, "HEAP BY FUNCTION", name, cells, count, true, style);
+    add_small_row(out, f->name, name, cells, count, false, style);
   }
   if (shown) rf_buffer_char(out, '\n');
 }
@@ -303,9 +310,9 @@ static void add_system_rows(struct rf_buffer *out, const struct rf_report *repor
                                  {"READ", rf_show_bytes(f->system.read_bytes)},
                                  {"WRITTEN", rf_show_bytes(f->system.write_bytes)},
                                  {"NETWORK", rf_show_bytes(f->system.sent_bytes + f->system.received_bytes)}};
-    size_t name = (size_t)style->width - 1 - 10 * 6;
-    if (!shown++) add_small_row(out, "SYSTEM BY FUNCTION", name, cells, 6, true, style);
-    add_small_row(out, f->name, name, cells, 6, false, style);
+    size_t count = cells_that_fit(6, style), name = (size_t)style->width - 1 - 10 * count;
+    if (!shown++) add_small_row(out, "SYSTEM BY FUNCTION", name, cells, count, true, style);
+    add_small_row(out, f->name, name, cells, count, false, style);
   }
   if (shown) rf_buffer_char(out, '\n');
 }

@@ -17,7 +17,7 @@ struct rf_flow {
 };
 
 #define RF_LABEL_COLUMNS 9 /* with the margin */
-#define RF_SPARK_COLUMNS 24
+#define RF_SPARK_COLUMNS 20
 
 struct rf_flow rf_flow_begin(struct rf_buffer *out, const char *label, const struct rf_style *style);
 void rf_flow_item(struct rf_flow *flow, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -66,6 +66,11 @@ static struct rf_flow sum_course(struct rf_buffer *out, const char *label, const
 
 /* --- lines --- */
 
+/* Processes that ran one after the other never held their peaks together: the sum is an upper bound. */
+static const char *several(const struct rf_report *report) {
+  return report->processes > 1 ? " (sum of processes)" : "";
+}
+
 static void add_cpu(struct rf_buffer *out, const struct rf_report *report, const struct rf_style *style) {
   const struct rf_report_system *s = &report->system;
   if (isnan(s->cpu_mean) && isnan(s->user_s)) return;
@@ -86,7 +91,7 @@ static void add_memory(struct rf_buffer *out, const struct rf_report *report, co
   double peak = rf_max_known(s->rss_max, report->heap.peak_rss_bytes);
   if (isnan(peak)) return;
   struct rf_flow flow = metric_course(out, "RSS", report, RF_METRIC_RSS, style);
-  rf_flow_item(&flow, "peak %s", rf_show_bytes(peak));
+  rf_flow_item(&flow, "peak %s%s", rf_show_bytes(peak), several(report));
   if (!isnan(s->rss_mean)) rf_flow_item(&flow, "mean %s", rf_show_bytes(s->rss_mean));
   if (s->cgroup_limit_bytes > 0) rf_flow_item(&flow, "limit %s", rf_show_bytes(s->cgroup_limit_bytes));
   if (s->major_faults > 0) rf_flow_item(&flow, "%s major faults", rf_show_count(s->major_faults));
@@ -98,12 +103,9 @@ static void add_heap(struct rf_buffer *out, const struct rf_report *report, cons
   const struct rf_report_heap *h = &report->heap;
   if (isnan(h->alloc_calls)) return;
   struct rf_flow flow = metric_course(out, "HEAP", report, RF_METRIC_HEAP_LIVE, style);
-  rf_flow_item(&flow, "peak %s%s", rf_show_bytes(h->peak_bytes),
-               report->processes > 1 ? " (sum of processes)" : "");
-  rf_flow_item(&flow, "%s allocations, %s asked for", rf_show_count(h->alloc_calls),
-               rf_show_bytes(h->requested_bytes));
-  rf_flow_item(&flow, "%s in %s blocks live at the end", rf_show_bytes(h->live_bytes),
-               rf_show_count(h->live_blocks));
+  rf_flow_item(&flow, "peak %s%s", rf_show_bytes(h->peak_bytes), several(report));
+  rf_flow_item(&flow, "%s allocs, %s", rf_show_count(h->alloc_calls), rf_show_bytes(h->requested_bytes));
+  rf_flow_item(&flow, "%s live at the end", rf_show_bytes(h->live_bytes));
   if (h->failed_calls > 0) rf_flow_item(&flow, "%s failed", rf_show_count(h->failed_calls));
   rf_flow_end(&flow);
 }
@@ -142,13 +144,9 @@ static void add_disk(struct rf_buffer *out, const struct rf_report *report, cons
   if (!(s->read_bytes > 0 || s->write_bytes > 0 || s->read_chars > 0 || s->write_chars > 0)) return;
   struct rf_flow flow = sum_course(out, "DISK", report, RF_METRIC_READ, RF_METRIC_WRITE, style);
   if (!isnan(s->read_bytes))
-    rf_flow_item(&flow, "storage read %s, written %s", rf_show_bytes(s->read_bytes),
-                 rf_show_bytes(s->write_bytes));
+    rf_flow_item(&flow, "read %s, wrote %s", rf_show_bytes(s->read_bytes), rf_show_bytes(s->write_bytes));
   if (!isnan(s->read_chars))
-    rf_flow_item(&flow, "read() %s in %s calls", rf_show_bytes(s->read_chars), rf_show_count(s->read_calls));
-  if (!isnan(s->write_chars))
-    rf_flow_item(&flow, "write() %s in %s calls", rf_show_bytes(s->write_chars),
-                 rf_show_count(s->write_calls));
+    rf_flow_item(&flow, "by calls %s and %s", rf_show_bytes(s->read_chars), rf_show_bytes(s->write_chars));
   rf_flow_end(&flow);
 }
 
