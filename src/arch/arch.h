@@ -5,6 +5,7 @@
 #include "arch/x86_64/bytes.h"
 #include "arch/x86_64/clone.h"
 #include "arch/x86_64/cycles.h"
+#include "arch/x86_64/float.h"
 #include "arch/x86_64/registers.h"
 #include "arch/x86_64/stack.h"
 #include "arch/x86_64/syscall.h"

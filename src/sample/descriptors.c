@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "arch/arch.h"
@@ -21,8 +22,14 @@
 #define RANGE_UNSHARE 2 /* CLOSE_RANGE_UNSHARE: on a copy of the table, made without what is closed */
 #define MOST 65536u     /* numbers that are tried where the open ones can't be listed */
 
+/* A seccomp filter was there before the process was: it may kill for calls younger than its author's list. */
+static bool filtered;
+
 /* A range with nothing in it: tells whether the call exists and is allowed. */
-int rf_descriptors_can_leave(void) { return rf_syscall(SYS_close_range, UINT_MAX, UINT_MAX, 0) == 0; }
+int rf_descriptors_can_leave(void) {
+  filtered = rf_syscall(SYS_prctl, PR_GET_SECCOMP) != 0;
+  return !filtered && rf_syscall(SYS_close_range, UINT_MAX, UINT_MAX, 0) == 0;
+}
 
 long rf_descriptors_leave(void) { return rf_syscall(SYS_close_range, 0, UINT_MAX, RANGE_UNSHARE); }
 
@@ -67,7 +74,7 @@ long rf_descriptors_drop(void) {
 
 /* Kernels before 5.6 can't duplicate it: reopened by name, which sockets refuse. */
 static long fetch(int number) {
-  long process = rf_syscall(SYS_pidfd_open, rf_syscall(SYS_getpid), 0);
+  long process = filtered ? -1 : rf_syscall(SYS_pidfd_open, rf_syscall(SYS_getpid), 0);
   long fetched = process < 0 ? process : rf_syscall(SYS_pidfd_getfd, process, number, 0);
   if (process >= 0) rf_file_close(process);
   if (fetched >= 0) return fetched;

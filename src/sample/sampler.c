@@ -156,7 +156,7 @@ static long clone_thread(void) {
 
 static bool running(void) { return __atomic_load_n(&sampler.tid, __ATOMIC_ACQUIRE) != 0; }
 
-int rf_sampler_start(const struct rf_sampler_plan *plan) {
+static int start(const struct rf_sampler_plan *plan) {
   if (sampler.retired) return -EPERM;
   if (running()) return -EALREADY;
   sampler.prepared = rf_schedule_prepare(plan);
@@ -174,6 +174,13 @@ int rf_sampler_start(const struct rf_sampler_plan *plan) {
   rf_schedule_failed(RF_ABSENT_SYSTEM, "the sampler's thread", tid);
   rf_schedule_open(false); /* so that there are totals at the end */
   return (int)tid;
+}
+
+int rf_sampler_start(const struct rf_sampler_plan *plan) {
+  uint32_t before = rf_float_reset();
+  int result = start(plan);
+  rf_float_restore(before);
+  return result;
 }
 
 /* True once the thread has ended. Its kernel wakes a shared futex. */
@@ -205,7 +212,10 @@ void rf_sampler_stop(void) {
   if (rf_monotonic_ns() > deadline_ns - STOP_NS / 2)
     deadline_ns += STOP_NS / 2; /* a GPU that did not answer */
   if (!end_thread(STOP, deadline_ns)) return;
-  if (!sampler.done) rf_schedule_close(false, true);
+  if (sampler.done) return;
+  uint32_t before = rf_float_reset();
+  rf_schedule_close(false, true);
+  rf_float_restore(before);
 }
 
 /* Ends the thread for good, on the way to a state in which it may not live. */

@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fenv.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <math.h>
@@ -31,6 +32,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "recording/reader.h"
 #include "recording/writer.h"
 #include "sample/sampler.h"
 
@@ -132,11 +134,12 @@ static double recorded_cpu_seconds(void) {
 
 /* ---- cases ---- */
 
+static volatile unsigned long work;
+
 static void *burn(void *seconds) {
   double end = seconds_now() + *(double *)seconds;
-  volatile unsigned long x = 0;
   while (seconds_now() < end)
-    for (int i = 0; i < 100000; i++) x += (unsigned long)i;
+    for (unsigned long i = 0; i < 100000; i++) work = i;
   return NULL;
 }
 
@@ -532,6 +535,121 @@ static void case_short(void) {
         "%s", reason("system.gpu"));
 }
 
+/* An app that wants SIGFPE for floating-point exceptions, and looks at their flags: the sampler computes with
+ * NaN, on its own thread and, where that has ended, on the app's. */
+static void case_fpu(void) {
+  struct rf_recording_plan recording = {.is_root = true, .live_dir = "/nowhere"};
+  if (rf_recording_create(&recording) < 0) abort();
+  feclearexcept(FE_ALL_EXCEPT);
+  feenableexcept(FE_DIVBYZERO | FE_INVALID | FE_OVERFLOW | FE_INEXACT);
+  rf_sampler_start(&plan);
+  usleep(350000);
+  rf_sampler_retire("a test");
+  usleep(50000);
+  rf_sampler_stop();
+  int flags = fetestexcept(FE_ALL_EXCEPT), enabled = fegetexcept();
+  fedisableexcept(FE_ALL_EXCEPT);
+  CHECK(flags == 0, "flags 0x%x", (unsigned)flags);
+  CHECK(enabled == (FE_DIVBYZERO | FE_INVALID | FE_OVERFLOW | FE_INEXACT), "0x%x", (unsigned)enabled);
+  CHECK(system_entry()->samples >= 4, "%lu samples", system_entry()->samples);
+}
+
+static volatile sig_atomic_t handled_by;
+static void on_signal(int number) { handled_by = (int)syscall(SYS_gettid) + 0 * number; }
+
+/* A signal to the process that the app has blocked stays pending: no thread of Refunc's takes it. */
+static void case_signals(void) {
+  struct sigaction action = {.sa_handler = on_signal};
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGUSR1);
+  sigaction(SIGUSR1, &action, NULL);
+  begin();
+  nap(0.15);
+  sigset_t before, after;
+  sigprocmask(SIG_BLOCK, NULL, &before);
+  CHECK(!sigismember(&before, SIGUSR1) && !sigismember(&before, SIGTERM), "the app's mask was changed");
+  sigprocmask(SIG_BLOCK, &set, &after);
+  kill(getpid(), SIGUSR1);
+  nap(0.15);
+  CHECK(handled_by == 0, "handled by %d", handled_by);
+  sigprocmask(SIG_UNBLOCK, &set, NULL);
+  CHECK(handled_by == getpid(), "handled by %d", handled_by);
+  rf_sampler_stop();
+}
+
+/* A process that was stopped for a second: no burst of ticks to catch up, no gap, no wild rates. */
+static void case_stopped(void) {
+  pid_t child = fork();
+  if (child == 0) {
+    begin();
+    nap(0.25);
+    raise(SIGSTOP);
+    nap(0.25);
+    rf_sampler_stop();
+    uint32_t count;
+    timeline(&count, true);
+    CHECK(system_entry()->samples >= 4 && system_entry()->samples <= 8, "%lu samples",
+          system_entry()->samples);
+    CHECK(mean(RF_METRIC_CPU_PROCESS) < 0.2, "%g", mean(RF_METRIC_CPU_PROCESS));
+    fflush(stdout);
+    _exit(failures ? 1 : 0);
+  }
+  int status;
+  CHECK(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status), "0x%x", (unsigned)status);
+  nap(1);
+  kill(child, SIGCONT);
+  waitpid(child, &status, 0);
+  CHECK(status == 0, "the child failed: 0x%x", (unsigned)status);
+}
+
+/* Not one file may be opened: reasons, and what system calls tell. */
+static void case_nofile(void) {
+  struct rlimit none = {0, 0};
+  setrlimit(RLIMIT_NOFILE, &none);
+  begin();
+  nap(0.25);
+  rf_sampler_stop();
+  CHECK(reason("system.disk") && strstr(reason("system.disk"), "RLIMIT_NOFILE"), "%s", reason("system.disk"));
+  CHECK(!isnan(mean(RF_METRIC_CPU_PROCESS)) && KNOWN(user_ns), "system calls still answer");
+}
+
+/* Killed in the middle: the recording has everything up to the last second, the timeline up to the last tick.
+ */
+static void case_killed(void) {
+  char folder[] = "/tmp/refunc-killed-XXXXXX", path[64], error[256];
+  CHECK(mkdtemp(folder) != NULL, "no folder");
+  snprintf(path, sizeof path, "%s/killed.rfn", folder);
+  pid_t child = fork();
+  if (child == 0) {
+    struct rf_recording_plan recording = {.is_root = true, .output_path = path};
+    if (rf_recording_create(&recording) < 0 || rf_sampler_start(&plan) < 0) _exit(1);
+    double length = 1.5;
+    burn(&length);
+    kill(getpid(), SIGKILL);
+  }
+  int status;
+  waitpid(child, &status, 0);
+  struct rf_reader *reader = rf_reader_open(path, error, sizeof error);
+  CHECK(reader, "%s", error);
+  if (!reader) return;
+  struct rf_cursor cursor =
+      rf_cursor_at(reader, rf_reader_header(reader)->root[RF_TABLE_SYSTEM], RF_TABLE_SYSTEM);
+  struct rf_system_entry system;
+  CHECK(rf_cursor_next(&cursor, &system, sizeof system), "no system entry");
+  CHECK(system.samples >= 12 && system.samples <= 16, "%lu samples", system.samples);
+  CHECK(system.user_ns > 300000000, "%lu", system.user_ns);
+  cursor = rf_cursor_at(reader, system.current_timeline, RF_TABLE_SAMPLE);
+  struct rf_sample_entry point;
+  uint64_t points = 0;
+  while (rf_cursor_next(&cursor, &point, sizeof point)) points++;
+  CHECK(points == system.samples, "%lu points of %lu samples", points, system.samples);
+  rf_reader_close(reader);
+  rf_recording_complete(path);
+  unlink(path);
+  rmdir(folder);
+}
+
 static void case_off(void) {
   plan.system = false;
   begin();
@@ -715,6 +833,11 @@ static const struct {
     {"fork", case_fork},
     {"again", case_again},
     {"short", case_short},
+    {"fpu", case_fpu},
+    {"signals", case_signals},
+    {"stopped", case_stopped},
+    {"nofile", case_nofile},
+    {"killed", case_killed},
     {"off", case_off},
     {"alert", case_alert},
     {"hidden", case_hidden},
