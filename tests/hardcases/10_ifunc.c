@@ -8,7 +8,7 @@
 #include "case.h"
 
 static int resolved;
-TRACED static int first(int x) { return x + 1; }
+TRACED static int first(int x) { LONG; return x + 1; }
 TRACED static int second(int x) { return x + 2; }
 static int (*resolve(void))(int) {
   resolved++;

@@ -5,8 +5,8 @@
  * flags: -O2 -DALTERNATE
  * trace: stepped, in_handler, nested
  * option: timing.budget=off
- * calls: stepped 40
- * calls: nested 40
+ * calls: stepped 41
+ * calls: nested 41
  * expect: r.calls("in_handler") > 40 and r.function("in_handler")["open"] == 0
  */
 #include <execinfo.h>
@@ -19,7 +19,7 @@
 static volatile long steps, handled, lost;
 static char *main_start, *main_end;
 
-TRACED int nested(int x) { return x + 1; }
+TRACED int nested(int x) { LONG; return x + 1; }
 TRACED int stepped(int x) { return nested(x) * 2; }
 TRACED int in_handler(int x) { return x - 1; }
 
@@ -50,6 +50,7 @@ __attribute__((noinline, section("main_text"))) int main(void) {
 #endif
   void *warm[4];
   backtrace(warm, 4); /* loads libgcc */
+  stepped(0), in_handler(0); /* a thread's first calls run with all signals blocked, and a blocked trap kills */
   sigaction(SIGTRAP, &action, 0);
   for (int i = 0; i < 40; i++) {
     step(1);

@@ -10,7 +10,7 @@
 
 #include "case.h"
 
-TRACED int called(int x) { return x + 1; }
+TRACED int called(int x) { LONG; return x + 1; }
 TRACED int near_the_end(int x) {
   volatile char used[6000];
   for (unsigned i = 0; i < sizeof used; i += 64) used[i] = (char)i;

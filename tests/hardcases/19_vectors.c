@@ -16,7 +16,7 @@
 #endif
 typedef float vector __attribute__((vector_size(WIDE)));
 
-TRACED vector add(vector a, vector b) { return a + b * 2; }
+TRACED vector add(vector a, vector b) { LONG; return a + b * 2; }
 TRACED void spare(void) { __asm__ volatile("nop; nop; nop; nop; nop"); }
 
 int main(void) {

@@ -6,7 +6,7 @@
  */
 #include "case.h"
 
-TRACED int original(int x) { return x + 1; }
+TRACED int original(int x) { LONG; return x + 1; }
 int strong_alias(int x) __attribute__((alias("original")));
 int weak_alias(int x) __attribute__((weak, alias("original")));
 int (*volatile by_name[])(int) = {original, strong_alias, weak_alias};

@@ -12,7 +12,7 @@
  */
 #include "case.h"
 
-TRACED int own(int x) { return x + 3; }
+TRACED int own(int x) { LONG; return x + 3; }
 
 int main(void) {
   for (int i = 0; i < 100; i++) {

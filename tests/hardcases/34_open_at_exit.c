@@ -17,7 +17,7 @@
 #include "case.h"
 
 static pthread_barrier_t barrier;
-TRACED int returned(int x) { return x + 1; }
+TRACED int returned(int x) { LONG; return x + 1; }
 TRACED void *runs_on(void *unused) {
   pthread_barrier_wait(&barrier);
   for (;;) pause();

@@ -12,7 +12,7 @@
 
 #include "case.h"
 
-TRACED int work(int x) { return x + 1; }
+TRACED int work(int x) { LONG; return x + 1; }
 static void repeat(int count) {
   for (int i = 0; i < count; i++) REQUIRE(work(i) == i + 1);
 }

@@ -25,19 +25,25 @@ struct alignas(128) Wide {
   char bytes[128];
 };
 
+static void *volatile kept; // allocations that nobody could see may be left out by the compiler
+
 int main() {
   for (int i = 0; i < 100; i++) {
     int *one = new int(i);
     REQUIRE(*one == i);
+    kept = one;
     delete one;
     char *array = new (std::nothrow) char[size_t(i) + 1];
     REQUIRE(array);
+    kept = array;
     delete[] array;
     Wide *wide = new Wide;
     REQUIRE(reinterpret_cast<uintptr_t>(wide) % 128 == 0);
+    kept = wide;
     delete wide;
     Wide *many = new Wide[3];
     REQUIRE(reinterpret_cast<uintptr_t>(many) % 128 == 0);
+    kept = many;
     delete[] many;
   }
   volatile size_t huge = SIZE_MAX / 2;

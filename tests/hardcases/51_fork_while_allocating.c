@@ -13,7 +13,7 @@
 #include "case.h"
 
 static volatile int stop;
-TRACED int called(int x) { return x + 1; }
+TRACED int called(int x) { LONG; return x + 1; }
 static void *churn(void *unused) {
   while (!stop) free(malloc(100)), free(calloc(1000, 3));
   return unused;

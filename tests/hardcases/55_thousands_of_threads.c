@@ -11,7 +11,7 @@
 
 #include "case.h"
 
-TRACED int brief(int x) { return x + 1; }
+TRACED int brief(int x) { LONG; return x + 1; }
 static void *run(void *x) {
   for (int i = 0; i < 10; i++) REQUIRE(brief(i) == i + 1);
   return x;

@@ -11,7 +11,7 @@
 
 #include "case.h"
 
-TRACED int work(int x) { return x + 1; }
+TRACED int work(int x) { LONG; return x + 1; }
 
 int main(int argc, char **argv) {
   int left = argc > 1 ? atoi(argv[1]) : 5;

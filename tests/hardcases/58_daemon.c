@@ -11,7 +11,7 @@
 
 #include "case.h"
 
-TRACED int work(int x) { return x + 1; }
+TRACED int work(int x) { LONG; return x + 1; }
 static void hundred(void) {
   for (int i = 0; i < 100; i++)
     if (work(i) != i + 1) _exit(99);

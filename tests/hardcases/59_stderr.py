@@ -30,7 +30,7 @@ def run(how, **streams):
 
 
 shown = run("open", stderr=subprocess.PIPE)
-check(b"work" in shown and all(line.startswith(b"refunc: ") for line in shown.splitlines()), f"{shown}")
+check(b"work" in shown and all(line.startswith(b"refunc:") for line in shown.splitlines()), f"{shown}")
 check(b"work" in run("close", stderr=subprocess.PIPE), "a program that closes stderr at its end has its report all the same")
 run("reuse", stderr=subprocess.PIPE)
 with open("data", "rb") as file:

@@ -15,7 +15,7 @@
 
 #include "case.h"
 
-TRACED int work(int x) { return x + 1; }
+TRACED int work(int x) { LONG; return x + 1; }
 
 static int still_root(void) {
   int root = 0, threads = 0;

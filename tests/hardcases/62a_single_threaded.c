@@ -10,7 +10,7 @@
 
 #include "case.h"
 
-TRACED int work(int x) { return x + 1; }
+TRACED int work(int x) { LONG; return x + 1; }
 
 int main(void) {
   for (int i = 0; i < 100; i++) {

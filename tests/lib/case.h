@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #define TRACED __attribute__((noinline, noclone))
+/* Makes a body longer than a jump, so that it can be timed wherever the linker puts it. */
+#define LONG __asm__ volatile("nop; nop; nop; nop; nop")
 #define REQUIRE(condition)                                                                                   \
   do {                                                                                                       \
     if (!(condition)) {                                                                                      \
