@@ -1,6 +1,6 @@
 /*
  * One address under several names: a strong and a weak alias and a folded function are one function, called by any name.
- * trace: original, *_alias
+ * trace: case0!original, case0!*_alias
  * expect: sum(f["calls"] for f in r.functions) == 300
  * expect: len(r.functions) == 1
  */

@@ -4,8 +4,8 @@ from refunc_test import check, compile_source, same_behaviour
 
 FILES = {
     "versions.map": "V1 { global: answer; local: *; };\nV2 { global: answer; } V1;\n",
-    "answers.c": """__attribute__((noinline)) int old_answer(int x) { return x + 1; }
-                    __attribute__((noinline)) int new_answer(int x) { return x + 2; }
+    "answers.c": """__attribute__((noinline)) int old_answer(int x) { __asm__("nop; nop; nop; nop; nop"); return x + 1; }
+                    __attribute__((noinline)) int new_answer(int x) { __asm__("nop; nop; nop; nop; nop"); return x + 2; }
                     __asm__(".symver old_answer, answer@V1"); __asm__(".symver new_answer, answer@@V2");\n""",
     "main.c": """#include <dlfcn.h>
                  #include <stdio.h>
