@@ -1,7 +1,7 @@
 /*
  * See config.h. Two passes over a copy of the file, both libyaml's event parser:
  *
- *   text ──▶ 1. mend: a line that is no YAML is reported, blanked out, and the text tried again (a few times)
+ *   text ──▶ 1. mend (config_mend.c): lines that are no YAML are reported and blanked out
  *        ──▶ 2. read: events into keys and values; whatever is YAML but not what was meant is reported and
  * skipped
  *
@@ -20,16 +20,13 @@
 #include <yaml.h>
 
 #include "arch/arch.h"
+#include "base/config_mend.h"
 #include "base/memory.h"
 #include "base/pool.h"
 #include "base/recover.h"
 
 #define BYTES_MAX (4u << 20)
-#define MENDS_MAX 20
-#define MEND_BYTES (16u << 20) /* all tries together read about this much */
-#define NESTING_MAX 32
 #define MESSAGE 400
-#define SHOWN 80
 
 struct reader {
   const struct rf_config_handler *handler;
@@ -62,134 +59,12 @@ static void problem(struct reader *r, unsigned line, const char *key, const char
   r->handler->problem(r->handler->user, line, key, message);
 }
 
-/* ---- pass 1: lines that are not YAML ---- */
-
-static size_t line_start(const struct reader *r, size_t line) {
-  size_t at = 0;
-  for (; line > 0 && at < r->length; line--) {
-    const char *end = memchr(r->text + at, '\n', r->length - at);
-    at = end ? (size_t)(end - r->text) + 1 : r->length;
-  }
-  return at;
-}
-
-static size_t line_length(const struct reader *r, size_t start) {
-  const char *end = memchr(r->text + start, '\n', r->length - start);
-  return end ? (size_t)(end - r->text) - start : r->length - start;
-}
-
-static size_t line_of(const struct reader *r, size_t offset) {
-  size_t line = 0;
-  for (size_t i = 0; i < offset && i < r->length; i++) line += r->text[i] == '\n';
-  return line;
-}
-
-/* Blanks a line; false when it was blank. */
-static bool blank(struct reader *r, size_t line) {
-  bool had_text = false;
-  size_t start = line_start(r, line), length = line_length(r, start);
-  for (size_t i = start; i < start + length; i++) {
-    had_text |= r->text[i] != ' ';
-    r->text[i] = ' ';
-  }
-  return had_text;
-}
-
-/* The key and the value that a line seems to hold, copied and cut. */
-static void look_at_line(const struct reader *r, size_t line, char *key, char *value) {
-  size_t start = line_start(r, line), end = start + line_length(r, start);
-  const char *at = r->text + start, *stop = r->text + end;
-  while (at < stop && (*at == ' ' || *at == '\t' || (*at == '-' && at + 1 < stop && at[1] == ' '))) at++;
-  const char *colon = at;
-  while (colon < stop && !(colon[0] == ':' && (colon + 1 == stop || colon[1] == ' '))) colon++;
-  size_t key_length = colon < stop && colon - at < SHOWN ? (size_t)(colon - at) : 0;
-  memcpy(key, at, key_length);
-  key[key_length] = 0;
-  if (key_length) at = colon + 1;
-  while (at < stop && (*at == ' ' || *at == '\t')) at++;
-  while (stop > at && strchr(" \t\r", stop[-1])) stop--;
-  size_t length = stop - at < SHOWN ? (size_t)(stop - at) : SHOWN - 1;
-  memcpy(value, at, length);
-  value[length] = 0;
-}
-
-/* Whether YAML takes the first character for itself. */
-static bool begins_with_sign(const char *text) { return *text && strchr("*&!>|%@`", *text); }
-
-static void report_line(struct reader *r, size_t line, const char *reason) {
-  char key[SHOWN], value[SHOWN], hint[SHOWN * 2];
-  look_at_line(r, line, key, value);
-  const char *begins = begins_with_sign(key) ? key : value;
-  if (begins_with_sign(begins))
-    snprintf(hint, sizeof hint, "text that begins with '%c' must be quoted: '%s'", *begins, begins);
-  else
-    snprintf(hint, sizeof hint, "not valid YAML: %s%s", reason,
-             strstr(value, ": ") ? "; quote text that has ': ' in it" : "");
-  problem(r, (unsigned)line + 1, begins == key ? "" : key, "%s", hint);
-}
-
 static void start(struct reader *r) {
   r->ended = !yaml_parser_initialize(&r->parser);
   if (r->ended) return;
   yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING);
   yaml_parser_set_input_string(&r->parser, (const unsigned char *)r->text, r->length);
 }
-
-/* The line to blame for what libyaml stumbled over: where an unfinished thing began, except for a block,
- * which began long before. */
-static size_t blamed_line(const struct reader *r, size_t *last) {
-  const yaml_parser_t *p = &r->parser;
-  if (p->error == YAML_READER_ERROR) return *last = line_of(r, p->problem_offset);
-  *last = p->problem_mark.line;
-  bool began = p->context && strncmp(p->context, "while parsing a block", 21) != 0;
-  return began && p->context_mark.line < p->problem_mark.line ? p->context_mark.line : p->problem_mark.line;
-}
-
-/* Runs through all events. True when there was no error; else the first and last line of what is wrong, and
- * why. */
-static bool well_formed(struct reader *r, size_t *line, size_t *last, const char **reason) {
-  int nesting = 0;
-  bool good = true, end = false;
-  start(r);
-  while (!r->ended && good && !end) {
-    yaml_event_t event;
-    good = yaml_parser_parse(&r->parser, &event);
-    if (!good) {
-      *line = blamed_line(r, last);
-      *reason = r->parser.problem ? r->parser.problem : "out of memory";
-      break;
-    }
-    end = event.type == YAML_STREAM_END_EVENT;
-    nesting += event.type == YAML_SEQUENCE_START_EVENT || event.type == YAML_MAPPING_START_EVENT;
-    nesting -= event.type == YAML_SEQUENCE_END_EVENT || event.type == YAML_MAPPING_END_EVENT;
-    good = nesting <= NESTING_MAX;
-    *line = *last = event.start_mark.line;
-    *reason = "nested too deeply";
-    yaml_event_delete(&event);
-  }
-  yaml_parser_delete(&r->parser);
-  return good;
-}
-
-/* Reports and blanks bad lines until the text is YAML. What still isn't after a number of tries is cut off
- * from there. */
-static void mend(struct reader *r) {
-  size_t line = 0, last = 0, excused = 0; /* lines up to excused belong to something that was reported */
-  const char *reason = "";
-  size_t tries = r->length ? MEND_BYTES / r->length + 1 : 1;
-  if (tries > MENDS_MAX) tries = MENDS_MAX;
-  while (!well_formed(r, &line, &last, &reason)) {
-    if (line >= excused) report_line(r, line, reason);
-    if (last + 1 > excused) excused = last + 1;
-    if (tries-- > 1 && (blank(r, line) || blank(r, last))) continue;
-    problem(r, (unsigned)line + 1, "", "too much that is not valid YAML: nothing from here on was read");
-    r->length = line_start(r, line);
-    if (!well_formed(r, &line, &last, &reason)) r->length = 0;
-    return;
-  }
-}
-
-/* ---- pass 2: events ---- */
 
 static bool next(struct reader *r) {
   yaml_event_delete(&r->event);
@@ -246,9 +121,8 @@ static unsigned seen_before(struct reader *r, const char *path, unsigned line) {
   return 0;
 }
 
-/* The text at a mark. Marks count characters; they come in rising order, or the search starts again. */
+/* The text at a mark. Marks count characters, and are asked for in rising order. */
 static const char *text_at(struct reader *r, size_t index) {
-  if (index < r->cursor_index) r->cursor = r->cursor_index = 0;
   for (; r->cursor_index < index && r->cursor < r->length; r->cursor_index++)
     for (r->cursor++; r->cursor < r->length && (r->text[r->cursor] & 0xc0) == 0x80;) r->cursor++;
   return r->text + r->cursor;
@@ -513,7 +387,7 @@ static void read_documents(struct reader *r) {
 }
 
 static void read_all(struct reader *r) {
-  mend(r);
+  r->length = rf_config_mend(r->text, r->length, r->handler);
   start(r);
   if (r->ended) return;
   read_documents(r);

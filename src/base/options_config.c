@@ -271,7 +271,9 @@ static void function_value(struct file *file, const char *name, const char *key,
     key = *key ? rf_pool_join(pool, tail, ".", key) : tail;
   }
   if (!pattern || !key) return;
-  if (*key)
+  if (!*pattern)
+    rf_loader_complain(file->loader, origin_of(file, value->line), "functions", "a function without a name");
+  else if (*key)
     function_setting(file, pattern, key, value);
   else if (!value->count && !value->list)
     trace(file, name, value->line);
@@ -288,11 +290,11 @@ static void span_value(struct file *file, const char *name, const char *key,
     key = dot + 1;
     name = rf_pool_slice(pool, name, (size_t)(dot - name));
   }
-  if (name && *key)
+  if (name && *name && *key)
     span_setting(file, name, key, value);
   else
     rf_loader_complain(file->loader, origin_of(file, value->line), name ? name : "",
-                       "a span wants begin and end below it");
+                       "a span wants a name, and begin and end below it");
 }
 
 static const char *join_path(struct rf_pool *pool, const char *const *path, size_t depth) {

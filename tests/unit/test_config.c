@@ -150,7 +150,7 @@ Test(config, signs_that_yaml_takes_for_itself_are_errors) {
   SAYS("a: b: c", "quote text that has ': ' in it");
   SAYS("a: \"\\d\"", "a: not valid YAML: found unknown escape character");
   SAYS("a: \"b", "a: not valid YAML: found unexpected end of stream");
-  SAYS("a: [b", "a: not valid YAML: did not find expected ',' or ']'");
+  SAYS("a: [b", "a: not valid YAML: what [ or { opens is not closed");
 }
 
 Test(config, a_bad_element_costs_only_itself) {
@@ -160,6 +160,18 @@ Test(config, a_bad_element_costs_only_itself) {
         "!6 a: an element of the list must be plain text; quote it if it has ': ' in it\n"
         "!7 a: an element of the list must be plain text; quote it if it has ': ' in it\n"
         "1 a = [x@2 z@4 t@8]\n");
+}
+
+Test(config, one_broken_thing_is_one_complaint) {
+  READS("a: [b,\n  c: {,\n  d\nz: 1\ny: 2\n",
+        "!2 c: not valid YAML: did not find expected node content\n4 z = 1\n5 y = 2\n");
+  READS("a: [b,\n  c\nz: 1\ny: 2\n",
+        "!1 a: not valid YAML: what [ or { opens is not closed\n3 z = 1\n4 y = 2\n");
+  READS("a:\n  - [b,\n     c\n  - d\ny: 2\n",
+        "!2 : not valid YAML: what [ or { opens is not closed\n1 a = [d@4]\n5 y = 2\n");
+  READS("*a*:\n  b: 1\n  c:\n    d: 2\n\n  e: 1\nf: 2\n",
+        "!1 : text that begins with '*' must be quoted: '*a*'\n7 f = 2\n");
+  READS("a: 'b\nc: d\n", "!1 a: not valid YAML: found unexpected end of stream\n2 c = d\n");
 }
 
 Test(config, duplicate_keys_are_errors_however_they_are_written) {

@@ -156,6 +156,16 @@ Test(log, a_reused_descriptor_is_left_alone) {
   cr_assert_str_eq(logged(), "");
 }
 
+Test(log, another_pipe_is_another_file) {
+  to_pipe(RF_LOG_WARN, 0);
+  int others[2];
+  cr_assert_eq(pipe(others), 0);
+  dup2(others[1], ends[1]);
+  rf_log(RF_LOG_WARN, "into another pipe");
+  ends[0] = others[0];
+  cr_assert_str_eq(logged(), "");
+}
+
 Test(log, nowhere_is_nowhere) {
   rf_log_setup(-1, RF_LOG_DEBUG, 0);
   rf_log(RF_LOG_ERROR, "silent");

@@ -120,6 +120,31 @@ Test(memory, big_blocks_go_back_to_the_kernel_and_come_zeroed) {
   for (size_t i = 0; i < bytes; i++) cr_assert_eq(again[i], 0);
 }
 
+Test(memory, locked_pages_come_zeroed_too) {
+  size_t bytes = 48 << 10; /* below what every user may lock */
+  unsigned char *block = rf_malloc(bytes);
+  memset(block, 7, bytes);
+  cr_assert_eq(mlock(block, bytes), 0);
+  rf_free(block); /* the kernel refuses to take these pages back */
+  unsigned char *again = rf_calloc(1, bytes);
+  cr_assert_eq(again, block);
+  for (size_t i = 0; i < bytes; i++) cr_assert_eq(again[i], 0);
+}
+
+Test(memory, what_is_freed_into_a_busy_arena_is_used_again) {
+  enum { COUNT = 5000 };
+  static void *blocks[COUNT];
+  for (int i = 0; i < COUNT; i++) blocks[i] = rf_malloc(200);
+  size_t before = rf_memory_bytes();
+  uint32_t held = rf_memory_fork_prepare();
+  cr_assert_eq(held, 0xff, "all arenas are free to take");
+  for (int i = 0; i < COUNT; i++) rf_free(blocks[i]);
+  rf_memory_fork_done(held);
+  for (int i = 0; i < COUNT; i++) blocks[i] = rf_malloc(200);
+  cr_assert_eq(rf_memory_bytes(), before);
+  for (int i = 1; i < COUNT; i++) cr_assert_neq(blocks[i], blocks[i - 1]);
+}
+
 Test(memory, foreign_and_freed_blocks_are_left_alone) {
   void *foreign = malloc(64);
   int local;

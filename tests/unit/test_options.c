@@ -482,6 +482,10 @@ Test(options, wrong_settings_of_functions_are_said) {
     complains("refunc.yaml:3: ", cases[i][1], NULL);
     cr_assert_str_eq(functions(), "g after 5\n", "the rest holds");
   }
+  load("functions:\n  '': {memory: on}\n", NULL, NULL);
+  complains("refunc.yaml:2: functions: a function without a name", NULL);
+  load("functions..args.x: null\n", NULL, NULL);
+  complains("refunc.yaml:1: functions: a function without a name", NULL);
   load("functions: [a, b]\n", NULL, NULL);
   complains("functions: has names below it", NULL);
   load("functions:\n  f: on\n", NULL, NULL);
@@ -512,6 +516,13 @@ Test(options, spans_have_settings) {
     complains("refunc.yaml:3: ", cases[i][1], NULL);
     cr_assert_str_eq(spans(), "s end g\n");
   }
+}
+
+Test(options, spans_have_names) {
+  load("spans:\n  '': {begin: f}\n", NULL, NULL);
+  complains("refunc.yaml:2: a span wants a name", NULL);
+  load("spans.x: f\n", NULL, NULL);
+  complains("refunc.yaml:1: x: a span wants a name, and begin and end below it", NULL);
 }
 
 Test(options, comments_that_touch_text_matter_only_to_text) {
