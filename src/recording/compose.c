@@ -74,7 +74,7 @@ const char *rf_error_text(long error) {
   case EACCES:
   case EPERM: return "permission denied";
   case EROFS: return "the file system is read-only";
-  case ENOENT: return "no such directory";
+  case ENOENT: return "no such file or directory";
   case ENOTDIR: return "a part of the path is not a directory";
   case ELOOP: return "it is a symbolic link";
   case EISDIR: return "it is a directory";

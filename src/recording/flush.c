@@ -163,21 +163,12 @@ static void remove_live_copy(struct rf_recording *r) {
   if (found.st_dev == r->live_dev && found.st_ino == r->live_inode) rf_raw_unlink(r->live_path);
 }
 
-/* Once for all failures, and without libc: the sampler may be the first to meet one. */
+/* Once for all failures: the sampler may be the first to meet one. */
 static void say_what_failed(struct rf_recording *r, int error) {
-  char message[2600];
-  struct rf_text text = rf_text_in(message, sizeof message);
-  if (__atomic_exchange_n(&r->said, 1, __ATOMIC_RELAXED)) return;
-  rf_text_put(&text, "cannot write the recording ");
-  rf_text_put(&text, r->output_path);
-  rf_text_put(&text, ": ");
-  rf_text_put(&text, error == -ETIMEDOUT ? "the disk does not answer" : rf_error_text(error));
-  if (r->backing == RF_BACKING_LIVE) {
-    rf_text_put(&text, "; it stays in ");
-    rf_text_put(&text, r->live_path);
-    rf_text_put(&text, ", and refunc report completes it once that can be written");
-  }
-  rf_log_plain(RF_LOG_WARN, message);
+  const char *reason = error == -ETIMEDOUT ? "the disk does not answer" : rf_error_text(error);
+  const char *kept = "; the recording stays in memory until refunc report can complete it";
+  if (!__atomic_exchange_n(&r->said, 1, __ATOMIC_RELAXED))
+    rf_recording_complain("cannot write", r->output_path, reason, r->backing == RF_BACKING_LIVE ? kept : "");
 }
 
 /* The holder may wait for a disk, or have been ended in the middle: not longer than wait_ns. */
@@ -193,9 +184,10 @@ static bool take_bounded(struct rf_lock *lock, int64_t wait_ns) {
 
 static int flush_locked(struct rf_recording *r, bool finished) {
   header_of(r)->last_write_monotonic_ns = rf_raw_clock(CLOCK_MONOTONIC);
-  if (!finished && !r->finished) rf_recording_grow_ahead(r);
-  int result = write_through(r, finished || r->finished);
-  if (result < 0) say_what_failed(r, result);
+  if (header_of(r)->state == RF_STATE_FINISHED) finished = true; /* the sampler's turn may come once more */
+  if (!finished) rf_recording_grow_ahead(r);
+  int result = write_through(r, finished);
+  if (result < 0 && (finished || result != -ENOENT)) say_what_failed(r, result);
   return result;
 }
 

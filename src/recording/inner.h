@@ -44,3 +44,6 @@ struct rf_recording {
 struct rf_recording *rf_recording_inner(void);
 /* Backs more of the reservation when less than a quarter is left. */
 void rf_recording_grow_ahead(struct rf_recording *recording);
+
+/* One line to the user, composed without libc: "what path: reason rest". */
+void rf_recording_complain(const char *what, const char *path, const char *reason, const char *rest);

@@ -21,6 +21,7 @@
 
 #define SNAPSHOT_MOST (UINT64_C(1) << 30)
 #define POINTER_TRIES 5
+#define COPY_TRIES 5
 
 struct rf_reader {
   char *path;
@@ -200,30 +201,49 @@ static void terminate_texts(struct rf_header *h) {
   h->writer_version[sizeof h->writer_version - 1] = 0;
 }
 
-/* One copy of the file as far as it is used; 0 or a negative errno. */
-static int copy_file(struct rf_reader *reader, int fd) {
-  struct stat found;
-  struct rf_header header = {.used_bytes = 0};
-  rf_raw_read_at(fd, &header, sizeof header, 0);
-  int result =
-      rf_raw_stat_fd(fd, &found); /* after the header: a growing file is at least as long as that says */
-  if (result < 0) return result;
-  uint64_t size = extent(&header, (uint64_t)found.st_size, &reader->truncated);
-  reader->bytes =
-      rf_pages(size + RF_HEADER_BYTES); /* at least a header's worth, zero where the file is shorter */
-  if (!reader->bytes) return -ENOMEM;
-  reader->size = size;
-  long got = rf_raw_read_at(fd, reader->bytes, size, 0);
-  if (got < 0) return (int)got;
-  if ((uint64_t)got < size) reader->truncated = true;
-  memcpy(&reader->header, reader->bytes, sizeof reader->header);
-  terminate_texts(&reader->header);
-  return 0;
-}
-
 static void drop_copy(struct rf_reader *reader) {
   if (reader->bytes) rf_pages_free(reader->bytes, reader->room);
   reader->bytes = NULL;
+}
+
+/* How much there is to copy, by the header as it is now. */
+static int measure(struct rf_reader *reader, int fd) {
+  struct stat found;
+  memset(&reader->header, 0, sizeof reader->header);
+  rf_raw_read_at(fd, &reader->header, sizeof reader->header, 0);
+  int result =
+      rf_raw_stat_fd(fd, &found); /* after the header: a growing file is at least as long as that says */
+  if (result < 0) return result;
+  reader->truncated = false;
+  reader->size = extent(&reader->header, (uint64_t)found.st_size, &reader->truncated);
+  reader->room =
+      reader->size > RF_HEADER_BYTES ? reader->size : RF_HEADER_BYTES; /* zero where the file is shorter */
+  return 0;
+}
+
+/* One copy of the file as far as it is used; 0 or a negative errno. When the file was finished after it was
+ * measured, it may be longer now: -EAGAIN. */
+static int copy_once(struct rf_reader *reader, int fd) {
+  int result = measure(reader, fd);
+  if (result < 0) return result;
+  uint32_t state = reader->header.state;
+  reader->bytes = rf_pages(reader->room);
+  if (!reader->bytes) return -ENOMEM;
+  long got = rf_raw_read_at(fd, reader->bytes, reader->size, 0);
+  if (got < 0) return (int)got;
+  if ((uint64_t)got < reader->size) reader->truncated = true;
+  memcpy(&reader->header, reader->bytes, sizeof reader->header);
+  terminate_texts(&reader->header);
+  return reader->header.state == state ? 0 : -EAGAIN;
+}
+
+static int copy_file(struct rf_reader *reader, int fd) {
+  int result = copy_once(reader, fd);
+  for (int tries = 1; result == -EAGAIN && tries < COPY_TRIES; tries++) {
+    drop_copy(reader);
+    result = copy_once(reader, fd);
+  }
+  return result == -EAGAIN ? 0 : result;
 }
 
 /* The second copy, with what the first one had published. */
@@ -242,11 +262,14 @@ static int settle_copy(struct rf_reader *reader, int fd) {
 }
 
 static int snapshot(struct rf_reader *reader, int fd) {
-  reader->truncated = false;
   int result = copy_file(reader, fd);
   if (result < 0) return result;
   reader->alive = rf_process_writes(&reader->header);
-  return reader->alive ? settle_copy(reader, fd) : 0;
+  if (!reader->alive || (result = settle_copy(reader, fd)) < 0 || reader->header.state != RF_STATE_FINISHED)
+    return result;
+  drop_copy(reader); /* it ended between the copies: what it published last belongs to it as well */
+  reader->alive = false;
+  return copy_file(reader, fd);
 }
 
 /* ---- what kind of file it is ---- */

@@ -91,23 +91,38 @@ static int back_step(struct rf_recording *r, int fd, uint64_t step) {
 
 /* ---- growth ---- */
 
+/* How much of a tmpfs may be taken: a quarter of what is free. 0: not a tmpfs, or full. */
+static uint64_t tmpfs_share(int fd) {
+  struct statfs fs;
+  if (rf_syscall(SYS_fstatfs, fd, &fs) < 0) return 0;
+  if (fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC) return 0;
+  uint64_t unlimited = fs.f_blocks == 0 ? RESERVE_MOST : 0; /* size=0 and ramfs tell nothing */
+  uint64_t share = unlimited ? unlimited : (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize / 4;
+  return share & ~(uint64_t)(RF_PAGE - 1);
+}
+
 static int reopen_backing(const struct rf_recording *r) {
   bool live = r->backing == RF_BACKING_LIVE;
   return rf_live_open(live ? r->live_path : r->output_path, O_RDWR, r->uid,
                       live ? r->live_dev : r->output_dev, live ? r->live_inode : r->output_inode);
 }
 
-/* The file doubles, by STEP_MOST at most; when that is refused, what is needed alone. */
-static int grow_locked(struct rf_recording *r, uint64_t needed) {
-  uint64_t least = round_up(needed - r->mapped, RF_PAGE);
+/* The file doubles, by STEP_MOST at most, and by a quarter of what its tmpfs has left; when that is refused,
+ * what is needed alone. */
+static int grow_file(struct rf_recording *r, int fd, uint64_t least) {
   uint64_t step = at_most(r->mapped, STEP_MOST);
   if (step < least) step = least;
   step = at_most(step, r->cap - r->mapped);
+  if (r->backing == RF_BACKING_LIVE) step = at_most(step, tmpfs_share(fd));
   if (step < least) return -ENOSPC;
+  int result = back_step(r, fd, step);
+  return result < 0 && step > least ? back_step(r, fd, least) : result;
+}
+
+static int grow_locked(struct rf_recording *r, uint64_t needed) {
   int fd = -1;
   if (r->backing != RF_BACKING_ANONYMOUS && (fd = reopen_backing(r)) < 0) return fd;
-  int result = back_step(r, fd, step);
-  if (result < 0 && step > least) result = back_step(r, fd, least);
+  int result = grow_file(r, fd, round_up(needed - r->mapped, RF_PAGE));
   if (fd >= 0) rf_raw_close(fd);
   return result;
 }
@@ -148,16 +163,24 @@ void rf_recording_seal(void) {
 
 /* ---- creating ---- */
 
+void rf_recording_complain(const char *what, const char *path, const char *reason, const char *rest) {
+  char message[1400];
+  struct rf_text text = rf_text_in(message, sizeof message);
+  const char *const parts[] = {what, " ", path, ": ", reason, rest};
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) rf_text_put(&text, parts[i]);
+  rf_log_plain(RF_LOG_WARN, message);
+}
+
 /* The output file, empty; where the name is taken, ".2", ".3", ... before the ending. A descriptor or a
  * negative errno. */
-static int create_output(struct rf_recording *r, const char *wanted) {
+static int create_output(struct rf_recording *r, const char *wanted, unsigned folder_mode) {
   bool made_parents = false;
   for (unsigned number = 1; number <= NAMES_TRIED; number++) {
     if (!rf_place_numbered(r->output_path, sizeof r->output_path, wanted, number)) return -ENAMETOOLONG;
     int fd = rf_raw_open(r->output_path, O_RDWR | O_CREAT | O_EXCL, 0600);
     if (fd == -ENOENT && !made_parents) {
       made_parents = true;
-      rf_place_make_parents(r->output_path, 0777);
+      rf_place_make_parents(r->output_path, folder_mode);
       fd = rf_raw_open(r->output_path, O_RDWR | O_CREAT | O_EXCL, 0600);
     }
     if (fd != -EEXIST && fd != -ELOOP) return fd;
@@ -165,30 +188,20 @@ static int create_output(struct rf_recording *r, const char *wanted) {
   return -EEXIST;
 }
 
-static int open_output(struct rf_recording *r, const char *wanted) {
+static int open_output(struct rf_recording *r, const struct rf_recording_plan *plan) {
+  const char *wanted = plan->output_path;
   if (!wanted) return -1;
   struct stat found;
-  int fd = create_output(r, wanted);
+  int fd = create_output(r, wanted, plan->run_dir ? 0700 : 0777); /* a run's folder is private */
   if (fd >= 0 && rf_raw_stat_fd(fd, &found) == 0) {
     rf_syscall(SYS_fchmod, fd, 0600); /* whatever the umask */
     r->output_dev = found.st_dev;
     r->output_inode = found.st_ino;
     return fd;
   }
-  rf_log_once(RF_LOG_WARN, "cannot create the recording %s: %s; it stays in memory", wanted,
-              rf_error_text(fd));
+  rf_recording_complain("cannot create", wanted, rf_error_text(fd), "; the recording stays in memory");
   r->output_path[0] = 0;
   return -1;
-}
-
-/* How much of a tmpfs may be taken: a quarter of what is free. 0: not a tmpfs, or too little. */
-static uint64_t tmpfs_share(int fd) {
-  struct statfs fs;
-  if (rf_syscall(SYS_fstatfs, fd, &fs) < 0) return 0;
-  if (fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC) return 0;
-  uint64_t unlimited = fs.f_blocks == 0 ? RESERVE_MOST : 0; /* size=0 and ramfs tell nothing */
-  uint64_t share = unlimited ? unlimited : (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize / 4;
-  return share < STEP_LEAST ? 0 : share & ~(uint64_t)(RF_PAGE - 1);
 }
 
 /* Not of a process in another container that shares the directory and happens to have the same numbers. */
@@ -225,7 +238,7 @@ static bool try_live(struct rf_recording *r, const char *dir, const struct rf_pr
   struct stat found;
   uint64_t share = tmpfs_share(fd);
   rf_syscall(SYS_fchmod, fd, 0600);
-  bool good = share && rf_raw_stat_fd(fd, &found) == 0 && back_first(r, fd, share);
+  bool good = share >= STEP_LEAST && rf_raw_stat_fd(fd, &found) == 0 && back_first(r, fd, share);
   if (good) {
     r->backing = RF_BACKING_LIVE;
     r->live_dev = found.st_dev;
@@ -316,7 +329,7 @@ static int build(struct rf_recording *r, const struct rf_recording_plan *plan) {
   struct rf_process process;
   if (!prepare(r)) return -ENOMEM;
   rf_process_read(0, &process);
-  int output = open_output(r, plan->output_path);
+  int output = open_output(r, plan);
   bool backed = choose_backing(r, plan, output, &process);
   if (output >= 0) rf_raw_close(output);
   if (!backed) return -ENOMEM;

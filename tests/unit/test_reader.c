@@ -242,6 +242,46 @@ Test(reader, a_killed_process_loses_nothing) {
   cr_expect_gt(most_announced, 100);
 }
 
+static void run_and_end(int announce) {
+  start_recording(output);
+  if (write(announce, "r", 1) != 1) _exit(8);
+  char key[32];
+  for (uint32_t i = 1; i <= 300; i++) {
+    snprintf(key, sizeof key, "%u", i);
+    rf_record_fact(key, "value");
+    if (i % 50 == 0) rf_recording_flush(false);
+  }
+  rf_recording_flush(true);
+}
+
+/* The output, the live copy and the output again: whichever is there at that moment, nothing is lost on the
+ * way. */
+Test(reader, an_end_in_the_middle_of_a_look_loses_nothing) {
+  for (int round = 0; round < 30; round++) {
+    int announced;
+    uint32_t seen = 0, state;
+    pid_t child = start_writer(run_and_end, &announced);
+    do {
+      struct rf_reader *reader = rf_reader_open(output, error, sizeof error);
+      cr_assert_not_null(reader, "%s", error);
+      struct rf_cursor cursor =
+          rf_cursor_at(reader, rf_reader_header(reader)->root[RF_TABLE_FACT], RF_TABLE_FACT);
+      struct rf_fact_entry fact;
+      uint32_t count = 0;
+      while (rf_cursor_next(&cursor, &fact, sizeof fact)) count++;
+      cr_assert_geq(count, seen);
+      cr_assert_not(rf_reader_truncated(reader));
+      seen = count;
+      state = rf_reader_header(reader)->state;
+      rf_reader_close(reader);
+    } while (state != RF_STATE_FINISHED);
+    cr_expect_eq(seen, 300);
+    waitpid(child, NULL, 0);
+    close(announced);
+    unlink(output);
+  }
+}
+
 static void run_idle(int announce) {
   start_recording(output);
   fill_sample(2, 5);
@@ -282,6 +322,23 @@ Test(reader, the_sweep_completes_what_the_dead_left) {
   reader = rf_reader_open(output, error, sizeof error);
   cr_expect_eq(rf_reader_header(reader)->exit_kind, RF_EXIT_SIGNALED);
   cr_expect_eq(rf_reader_header(reader)->exit_code, SIGKILL);
+  rf_reader_close(reader);
+}
+
+Test(reader, several_complete_at_once) {
+  int announced, status;
+  pid_t child = start_writer(run_idle, &announced), completers[4];
+  end_writer(child, announced);
+  for (int i = 0; i < 4; i++)
+    if ((completers[i] = fork()) == 0) _exit(-rf_recording_complete(output));
+  for (int i = 0; i < 4; i++) {
+    waitpid(completers[i], &status, 0);
+    cr_expect(WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == ENOENT), "%d", status);
+  }
+  struct rf_reader *reader = rf_reader_open(output, error, sizeof error);
+  cr_assert_not_null(reader, "%s", error);
+  cr_expect_eq(rf_reader_header(reader)->state, RF_STATE_FINISHED);
+  cr_expect_eq(walk_recording(reader), 2 + 2 * 5 + 5 + 5 + 1);
   rf_reader_close(reader);
 }
 
