@@ -25,7 +25,7 @@ static uint32_t crc32_add(uint32_t crc, const uint8_t *bytes, size_t count) {
 }
 
 static bool crc_matches(const struct rf_image *image, uint32_t expected) {
-  uint8_t buffer[16384];
+  uint8_t buffer[4096];
   uint32_t crc = 0xffffffff;
   for (uint64_t at = 0; at < image->size;) {
     size_t count = image->size - at < sizeof buffer ? (size_t)(image->size - at) : sizeof buffer;

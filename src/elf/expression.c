@@ -1,9 +1,11 @@
 /*
  * See expression.h. The C library's regcomp and regexec allocate through malloc; rf_internal_enter() makes
- * that Refunc's own heap. They are called here and nowhere else.
+ * that Refunc's own heap. They recurse and take arrays from the stack, so they get one of our own. They are
+ * called here and nowhere else.
  */
 #include "elf/expression.h"
 
+#include <errno.h>
 #include <regex.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +13,7 @@
 #include "base/memory.h"
 #include "base/thread.h"
 #include "elf/names.h"
+#include "elf/spare_stack.h"
 
 #define DEPTH_LIMIT 50
 #define SIZE_LIMIT 5000
@@ -106,7 +109,34 @@ static const char *problem_of(const char *source) {
   return size > SIZE_LIMIT ? "its repetitions stand for more than 5,000 elements" : NULL;
 }
 
-/* ---- Compiling and matching ---- */
+/* ---- The C library's part ---- */
+
+struct call {
+  void (*body)(struct call *call);
+  regex_t *compiled;
+  const char *text;
+  char *error;
+  size_t error_bytes;
+  int result;
+};
+
+static void compile(struct call *call) {
+  call->result = regcomp(call->compiled, call->text, REG_EXTENDED | REG_NOSUB);
+  if (call->result != 0) regerror(call->result, call->compiled, call->error, call->error_bytes);
+}
+
+static void search(struct call *call) { call->result = regexec(call->compiled, call->text, 0, NULL, 0); }
+
+static void release(struct call *call) { regfree(call->compiled); }
+
+static void run(void *user) {
+  struct call *call = user;
+  int kept_errno = errno;
+  rf_internal_enter();
+  call->body(call);
+  rf_internal_leave();
+  errno = kept_errno;
+}
 
 struct rf_expression *rf_expression_new(const char *source, char *error, size_t error_bytes) {
   const char *problem = problem_of(source);
@@ -115,30 +145,23 @@ struct rf_expression *rf_expression_new(const char *source, char *error, size_t 
     return NULL;
   }
   struct rf_expression *expression = rf_calloc(1, sizeof *expression);
-  if (!expression) {
-    snprintf(error, error_bytes, "no memory");
-    return NULL;
-  }
-  rf_internal_enter();
-  int result = regcomp(&expression->compiled, source, REG_EXTENDED | REG_NOSUB);
-  if (result != 0) regerror(result, &expression->compiled, error, error_bytes);
-  rf_internal_leave();
-  if (result == 0) return expression;
+  snprintf(error, error_bytes, "no memory");
+  if (!expression) return NULL;
+  struct call call = {compile, &expression->compiled, source, error, error_bytes, -1};
+  if (rf_on_spare_stack(RF_SPARE_STACK, run, &call) && call.result == 0) return expression;
   rf_free(expression);
   return NULL;
 }
 
 void rf_expression_free(struct rf_expression *expression) {
   if (!expression) return;
-  rf_internal_enter();
-  regfree(&expression->compiled);
-  rf_internal_leave();
+  struct call call = {.body = release, .compiled = &expression->compiled};
+  run(&call);
   rf_free(expression);
 }
 
 bool rf_expression_matches(const struct rf_expression *expression, const char *text) {
-  rf_internal_enter();
-  bool matches = regexec(&expression->compiled, text, 0, NULL, 0) == 0;
-  rf_internal_leave();
-  return matches;
+  struct call call = {
+      .body = search, .compiled = (regex_t *)&expression->compiled, .text = text, .result = -1};
+  return rf_on_spare_stack(RF_SPARE_STACK, run, &call) && call.result == 0;
 }

@@ -5,7 +5,7 @@
  *   dl_iterate_phdr ──▶ address, program headers ─┐
  *   r_debug (other namespaces' link maps) ────────┤
  *                                                 ├──▶ struct rf_module ──▶ visit
- *   /proc/self/maps ──▶ path of the mapping ──────┘
+ *   /proc/self/fd, /proc/self/maps ──▶ path ──────┘
  *
  * The list is complete before the first visit, so that no lock of the loader is held while visitors work.
  * Paths are remembered: a program that opens a hundred plugins has its maps read once for each, not once for
@@ -15,6 +15,7 @@
 
 #include <fcntl.h>
 #include <link.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
 
@@ -236,10 +237,23 @@ static char *maps_path(const struct maps *maps, uintptr_t address) {
   return NULL;
 }
 
-static char *program_path(void) {
+static char *resolve(const char *link) {
   char path[4096];
-  long length = rf_syscall(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path, sizeof path);
+  long length = rf_syscall(SYS_readlinkat, AT_FDCWD, link, path, sizeof path);
   return length > 0 ? clean_path(path, (size_t)length) : NULL;
+}
+
+/* Where the loader's name leads. A few microseconds, where reading the maps of a large program takes a
+ * millisecond. */
+static char *follow_name(const char *link_name) {
+  char link[32] = "/proc/self/fd/";
+  if (link_name[0] != '/') return NULL;
+  int fd = (int)rf_syscall(SYS_openat, AT_FDCWD, link_name, O_PATH | O_CLOEXEC, 0);
+  if (fd < 0) return NULL;
+  snprintf(link + strlen(link), 12, "%d", fd);
+  char *path = resolve(link);
+  rf_syscall(SYS_close, fd);
+  return path;
 }
 
 static bool is_vdso(const struct rf_module *module) {
@@ -248,12 +262,17 @@ static bool is_vdso(const struct rf_module *module) {
          (uintptr_t)module->program_headers >= vdso && (uintptr_t)module->program_headers - vdso < 4096;
 }
 
-/* The first bytes are asked before the text: whoever patches or remaps text may have replaced its mapping. */
-static char *find_path(const struct entry *entry, const struct maps *maps) {
+/* The program and what the loader names by a relative path, or a path that is gone, are looked up in the
+ * maps. There the first bytes are asked before the text: whoever patches or remaps text may have replaced its
+ * mapping. */
+static char *find_path(const struct entry *entry, struct maps *maps) {
   if (is_vdso(&entry->module)) return rf_strdup("[vdso]");
-  char *path = maps_path(maps, (uintptr_t)entry->module.program_headers);
+  char *path = follow_name(entry->link_name);
+  if (path) return path;
+  if (!maps->text) maps_read(maps);
+  path = maps_path(maps, (uintptr_t)entry->module.program_headers);
   if (!path) path = maps_path(maps, entry->module.text_start);
-  if (!path && entry->link_name[0] == '\0') path = program_path();
+  if (!path && entry->link_name[0] == '\0') path = resolve("/proc/self/exe");
   return path ? path : rf_strdup(entry->link_name);
 }
 
@@ -316,7 +335,6 @@ static void find_paths(struct list *list) {
     char *path = remember ? known_path(&list->entries[i], i) : NULL;
     if (!path) {
       changed = true;
-      if (!maps.text) maps_read(&maps);
       path = find_path(&list->entries[i], &maps);
     }
     set_path(&list->entries[i], path);
