@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/compare_ab.h"
 #include "cli/output.h"
 #include "cli/render.h"
 #include "report/compare.h"
@@ -21,7 +22,14 @@ struct side {
 
 /* --- arguments --- */
 
-static const char *const known[] = {"--tolerance", "--format", NULL};
+static const char *const known[] = {"--tolerance", "--format", "--ab", "--trace", "--config", "--set", NULL};
+
+struct request {
+  double tolerance;
+  enum form form;
+  long rounds; /* of --ab; 0: recordings are compared */
+  struct rf_settings settings;
+};
 
 static int take_tolerance(const char *value, double *tolerance) {
   char *end;
@@ -46,13 +54,25 @@ static int take_form(const char *value, enum form *form) {
   return rf_fail(RF_UNUSABLE, "compare: --format %s: should be text, json, markdown or junit", value);
 }
 
-static int take_option(struct rf_args *args, double *tolerance, enum form *form) {
+static int take_rounds(const char *value, long *rounds) {
+  char *end;
+  *rounds = strtol(value, &end, 10);
+  if (end != value && !*end && *rounds >= 1 && *rounds <= RF_AB_MOST) return RF_OK;
+  return rf_fail(RF_UNUSABLE, "compare: --ab %s: should be the number of rounds, 1 to %d", value, RF_AB_MOST);
+}
+
+static int take_option(struct rf_args *args, struct request *request) {
   const char *value;
   if (rf_args_value(args, "--tolerance", &value))
-    return value ? take_tolerance(value, tolerance) : rf_args_no_value(args, RF_UNUSABLE, "compare");
+    return value ? take_tolerance(value, &request->tolerance)
+                 : rf_args_no_value(args, RF_UNUSABLE, "compare");
   if (rf_args_value(args, "--format", &value))
-    return value ? take_form(value, form) : rf_args_no_value(args, RF_UNUSABLE, "compare");
-  return rf_args_unknown(args, RF_UNUSABLE, "compare", known, false);
+    return value ? take_form(value, &request->form) : rf_args_no_value(args, RF_UNUSABLE, "compare");
+  if (rf_args_value(args, "--ab", &value))
+    return value ? take_rounds(value, &request->rounds) : rf_args_no_value(args, RF_UNUSABLE, "compare");
+  enum rf_taken taken = rf_settings_take(&request->settings, args, "compare");
+  if (taken == RF_NOT_TAKEN) return rf_args_unknown(args, RF_UNUSABLE, "compare", known, true);
+  return taken == RF_TAKEN ? RF_OK : RF_UNUSABLE;
 }
 
 /* --- inputs --- */
@@ -143,26 +163,47 @@ static void free_side(struct side *side) {
   free(side->report);
 }
 
+static int run_both(struct request *request, struct rf_args *args, struct side *base, struct side *fresh) {
+  size_t rounds = (size_t)request->rounds;
+  base->report = calloc(rounds, sizeof(struct rf_report *));
+  fresh->report = calloc(rounds, sizeof(struct rf_report *));
+  if (!base->report || !fresh->report) return rf_fail(RF_UNUSABLE, "out of memory");
+  base->count = fresh->count = rounds;
+  return rf_compare_ab(&request->settings, args, request->rounds, base->report, fresh->report);
+}
+
+static int gather(struct request *request, struct rf_args *args, struct side *base, struct side *fresh) {
+  if (request->rounds) return run_both(request, args, base, fresh);
+  if (request->settings.count || request->settings.config)
+    return rf_fail(
+        RF_UNUSABLE,
+        "compare: options of the library are for --ab, which runs commands; recordings have theirs");
+  return add_sides(args, base, fresh);
+}
+
 static int run_compare(int argc, char **argv) {
   struct rf_args args = rf_args_begin(argc, argv);
   struct side base = {0}, fresh = {0};
-  double tolerance = 0.25;
-  enum form form = TEXT;
+  struct request request = {.tolerance = 0.25};
   int status = RF_OK;
-  while (status == RF_OK && rf_args_at_option(&args)) status = take_option(&args, &tolerance, &form);
-  if (status == RF_OK) status = add_sides(&args, &base, &fresh);
-  if (status == RF_OK) status = compare_sides(&base, &fresh, tolerance, form);
+  while (status == RF_OK && rf_args_at_option(&args)) status = take_option(&args, &request);
+  if (status == RF_OK) status = gather(&request, &args, &base, &fresh);
+  if (status == RF_OK) status = compare_sides(&base, &fresh, request.tolerance, request.form);
   free_side(&base);
   free_side(&fresh);
+  rf_settings_free(&request.settings);
   return status;
 }
 
 const struct rf_command rf_command_compare = {
     .name = "compare",
-    .usage = "[--tolerance 25%] [--format text|json|markdown|junit] BASE NEW | BASE... -- NEW...",
+    .usage = "[--tolerance 25%] [--format text|json|markdown|junit] BASE NEW | BASE... -- NEW... | --ab N "
+             "[options] -- CMD_A -- CMD_B",
     .summary = "regressions between runs: mean and p95 of every function, and the heap's peak",
     .help = "  --tolerance SHARE   what may grow without counting as a regression (default: 25%)\n"
-            "  --format FORMAT     text (default), json, markdown, junit\n\n"
+            "  --format FORMAT     text (default), json, markdown, junit\n"
+            "  --ab N              runs CMD_A and CMD_B N times each, in turn; options of the library as for "
+            "run\n\n"
             "BASE and NEW are recordings, JSON reports, or folders: of recordings (one run) or of JSON "
             "reports (as many runs).\n"
             "Of several runs a side the medians are compared. Differences below 5 ns, or 64 KiB of heap, "

@@ -49,6 +49,7 @@ static void add_note(struct rf_buffer *out, const struct rf_compared *row, const
   if (row->change != RF_SAME) rf_add_colour(out, RF_PLAIN, style);
 }
 
+/* The median, and where there are several runs half their range as a share of it. */
 static void add_side(struct rf_buffer *out, const struct rf_compared *row, const struct rf_side *side,
                      bool ranges, const struct rf_style *style) {
   char text[64];
@@ -56,9 +57,10 @@ static void add_side(struct rf_buffer *out, const struct rf_compared *row, const
   rf_buffer_char(out, ' ');
   rf_add_padded(out, text, 8, true, style);
   if (!ranges) return;
-  snprintf(text, sizeof text, "%s..%s", show_value(row, side->min, style), show_value(row, side->max, style));
+  double spread = side->median > 0 ? (side->max - side->min) / 2 / side->median : 0;
+  snprintf(text, sizeof text, "%s%s", style->unicode ? "\u00b1" : "+-", rf_show_ratio(spread));
   rf_buffer_char(out, ' ');
-  rf_add_padded(out, side->runs > 1 ? text : "", 16, false, style);
+  rf_add_padded(out, side->runs > 1 ? text : "", 6, false, style);
 }
 
 static void add_text_row(struct rf_buffer *out, const struct rf_compared *row, size_t name, bool ranges,
@@ -95,30 +97,30 @@ static void add_singles(struct rf_buffer *out, const char *what, const struct rf
   rf_buffer_free(&line);
 }
 
-void rf_comparison_text(struct rf_buffer *out, const struct rf_comparison *c, const struct rf_style *style) {
-  bool ranges = c->base_runs > 1 || c->fresh_runs > 1;
-  size_t name = (size_t)style->width - (ranges ? 94 : 60), longest = 12;
+static size_t name_columns(const struct rf_comparison *c, bool ranges, const struct rf_style *style) {
+  size_t most = (size_t)style->width - (ranges ? 75 : 61), longest = 9;
   for (size_t i = 0; i < c->rows; i++) {
     size_t columns = c->row[i].function ? rf_text_columns(c->row[i].function, style) : 9;
     longest = columns > longest ? columns : longest;
   }
-  if (ranges) name = (size_t)style->width > 100 ? name : 22;
-  if (longest < name) name = longest;
+  return longest < most ? longest : most;
+}
+
+void rf_comparison_text(struct rf_buffer *out, const struct rf_comparison *c, const struct rf_style *style) {
+  bool ranges = c->base_runs > 1 || c->fresh_runs > 1;
+  size_t name = name_columns(c, ranges, style), gap = ranges ? 7 : 0;
   rf_add_colour(out, RF_BOLD, style);
   rf_buffer_char(out, ' ');
   rf_add_padded(out, "FUNCTION", name, false, style);
-  rf_buffer_printf(out,
-                   ranges ? " METRIC       BASE %-17s    NEW %-17s  CHANGE"
-                          : " METRIC       BASE%s      NEW%s   CHANGE",
-                   "", "");
+  rf_buffer_printf(out, " METRIC        BASE%*s      NEW%*s   CHANGE", (int)gap, "", (int)gap, "");
   rf_add_colour(out, RF_PLAIN, style);
   rf_buffer_char(out, '\n');
   for (size_t i = 0; i < c->rows; i++) add_text_row(out, &c->row[i], name, ranges, style);
   add_singles(out, "only in BASE", c->only_base, c->only_bases, style);
   add_singles(out, "only in NEW", c->only_fresh, c->only_freshes, style);
-  rf_buffer_printf(out, "\n %zu regressed, %zu improved by more than %.3g%%, of %zu functions in both%s\n",
+  rf_buffer_printf(out, "\n %zu regressed, %zu improved (tolerance %.3g%%), of %zu functions in both%s\n",
                    c->regressed, c->improved, c->tolerance * 100, c->common,
-                   ranges ? "; medians of the runs" : "");
+                   ranges ? "; medians, and half the runs' range" : "");
 }
 
 /* --- JSON --- */

@@ -208,6 +208,8 @@ static void add_unmatched(struct rf_buffer *out, const struct rf_report *report,
 
 /* --- Refunc's own cost --- */
 
+#define SHARE_TELLS_S 0.1 /* of shorter runs the start alone is a large and meaningless share */
+
 static void add_dropped(struct rf_flow *flow, double count, const char *what) {
   if (count > 0) rf_flow_item(flow, "%s %s dropped", rf_show_count(count), what);
 }
@@ -226,9 +228,11 @@ static void add_self(struct rf_buffer *out, const struct rf_report *report, cons
   flow.column++;
   flow.indent++;
   double run = whole_time(report);
-  if (self->overhead_s >= 0 && run > 0)
+  if (self->overhead_s >= 0 && run >= SHARE_TELLS_S)
     rf_flow_item(&flow, "cost %s, %s of the run", rf_show_duration(self->overhead_s, style),
                  rf_show_ratio(self->overhead_s / run));
+  else if (self->overhead_s >= 0)
+    rf_flow_item(&flow, "cost %s", rf_show_duration(self->overhead_s, style));
   if (self->probes_s > 0)
     rf_flow_item(&flow, "timing %s at %s a call", rf_show_duration(self->probes_s, style),
                  rf_show_duration(self->probe_cost_s, style));

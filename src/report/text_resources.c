@@ -74,7 +74,10 @@ static const char *several(const struct rf_report *report) {
 static void add_cpu(struct rf_buffer *out, const struct rf_report *report, const struct rf_style *style) {
   const struct rf_report_system *s = &report->system;
   if (isnan(s->cpu_mean) && isnan(s->user_s)) return;
-  struct rf_flow flow = metric_course(out, "CPU", report, RF_METRIC_CPU_PROCESS, style);
+  double column[RF_SPARK_COLUMNS],
+      highest = timeline_columns(report, RF_METRIC_CPU_PROCESS, column, RF_SPARK_COLUMNS);
+  /* The whole height is at least one core, so that an idle process looks idle. */
+  struct rf_flow flow = course(out, "CPU", column, fmax(highest, 1), style);
   if (!isnan(s->cpu_mean)) rf_flow_item(&flow, "mean %.2f, max %.2f cores", s->cpu_mean, s->cpu_max);
   if (!isnan(s->user_s))
     rf_flow_item(&flow, "user %s, system %s", rf_show_duration(s->user_s, style),
@@ -104,7 +107,8 @@ static void add_heap(struct rf_buffer *out, const struct rf_report *report, cons
   if (isnan(h->alloc_calls)) return;
   struct rf_flow flow = metric_course(out, "HEAP", report, RF_METRIC_HEAP_LIVE, style);
   rf_flow_item(&flow, "peak %s%s", rf_show_bytes(h->peak_bytes), several(report));
-  rf_flow_item(&flow, "%s allocs, %s", rf_show_count(h->alloc_calls), rf_show_bytes(h->requested_bytes));
+  rf_flow_item(&flow, "%s alloc%s, %s", rf_show_count(h->alloc_calls), h->alloc_calls == 1 ? "" : "s",
+               rf_show_bytes(h->requested_bytes));
   rf_flow_item(&flow, "%s live at the end", rf_show_bytes(h->live_bytes));
   if (h->failed_calls > 0) rf_flow_item(&flow, "%s failed", rf_show_count(h->failed_calls));
   rf_flow_end(&flow);
