@@ -426,7 +426,8 @@ static enum stop apply_rule(struct walk *w, const struct rf_rule *rule) {
     return FAILED;
   caller_registers(&a, rule, &next, &valid);
   bool moves = rule->signal || rule->at[RF_REG_STACK].base != RF_BASE_CFA; /* perhaps to another stack */
-  if (!moves && sp <= w->sp) return FAILED;
+  if (!moves && sp < w->sp + !w->exact)
+    return FAILED; /* a return address in a register leaves the stack as it is */
   uintptr_t old_start = w->start;
   w->sp = sp;
   w->pc = pc;
@@ -634,10 +635,59 @@ static enum stop one_frame(struct walk *w, struct rf_rule *space) {
   return step_slowly(w, &found);
 }
 
+/* Advances the candidate to the stack pointer; true: the frame with this pc may be it. */
+static inline bool meets(struct walk *w, uintptr_t pc, uintptr_t sp) {
+  const struct rf_unwind_cache *cache = w->cache;
+  uint32_t i = w->candidate;
+  while (i < cache->capacity && cache->sp[i] < sp) i++;
+  w->candidate = i;
+  for (; i < cache->capacity && cache->sp[i] == sp; i++)
+    if (cache->pc[i] == pc) return true;
+  return false;
+}
+
+/* Common steps, as many as there are: the whole state in registers. It stops before whatever is not common,
+ * without a trace. */
+static void run_common(struct walk *w) {
+  struct rf_unwind_cache *cache = w->cache;
+  uintptr_t pc = w->pc, sp = w->sp, fp = w->fp, rec = w->rec;
+  const uintptr_t start = w->start, end = w->end;
+  struct step *step = &cache->steps[w->count], *last = &cache->steps[w->steps_max];
+  for (; step < last && !meets(w, pc, sp); step++) {
+    uint64_t key = rf_rules_key(pc, false, w->generation);
+    const struct rf_rule_slot *slot = rf_rules_slot(w->table, key, 0);
+    uint64_t found = __atomic_load_n(&slot->key, __ATOMIC_ACQUIRE),
+             word = __atomic_load_n(&slot->word, __ATOMIC_ACQUIRE);
+    if (found != key || __atomic_load_n(&slot->key, __ATOMIC_RELAXED) != key ||
+        RF_WORD_KIND(word) != RF_KIND_FAST)
+      break;
+    uintptr_t cfa = (word & RF_WORD_FRAME_BASED ? fp : sp) + RF_WORD_CFA(word);
+    uintptr_t frame = cfa - RF_WORD_FRAME(word), record = cfa - RF_WORD_RECORD(word);
+    if (cfa < sp + 8 || cfa > end || frame < start || record < start) break;
+    give(w, pc);
+    step->pc = pc;
+    step->sp = sp;
+    step->fp = fp;
+    step->rec = rec;
+    step->word = word;
+    step->exact = step->full = false;
+    if (frame != cfa) fp = *(const uintptr_t *)frame;
+    if (record != cfa) rec = *(const uintptr_t *)record;
+    pc = *(const uintptr_t *)(cfa - 8);
+    sp = cfa;
+  }
+  w->pc = pc;
+  w->sp = sp;
+  w->fp = fp;
+  w->rec = rec;
+  w->count = (uint32_t)(step - cache->steps);
+}
+
 static enum stop run(struct walk *w) {
   struct rf_rule space;
   enum stop stop;
   do {
+    if (w->cache && !w->full && !w->exact) run_common(w);
     if (w->cache && w->candidate < w->cache->capacity && joins(w)) return JOINED;
     stop = one_frame(w, &space);
   } while (stop == GOING);
@@ -743,8 +793,12 @@ static bool keep(struct walk *w, const struct step *step, uint32_t at, const str
     cache->slot[at + 1] = &cache->pc[at + 1]; /* its read is in the list */
   cache->pc[at] = step->pc;
   cache->sp[at] = step->sp;
-  *old = (struct old){step->fp, step->rec, {0}, cache->first_read, 0, live, step->exact};
+  old->fp = step->fp;
+  old->rec = step->rec;
+  old->first_read = cache->first_read;
   old->hidden = (uint16_t)((at + 1 < cache->capacity ? cache->old[at + 1].hidden : 0) + is_hidden(step->pc));
+  old->live = live;
+  old->exact = step->exact;
   if (step->full) memcpy(old->saved, step->saved, sizeof old->saved);
   return fine;
 }
