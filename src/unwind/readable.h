@@ -24,3 +24,11 @@ static inline bool rf_range_readable(uintptr_t start, uintptr_t bytes) {
     if (!rf_page_readable(page)) return false;
   return true;
 }
+
+/* Whether pc can be a return address: the bytes before it can be read and end in a call. */
+static inline bool rf_returns_to(uintptr_t pc) {
+  uintptr_t in_page = pc % RF_PAGE, bytes = in_page < RF_CALL_BYTES ? in_page : RF_CALL_BYTES;
+  if (pc < RF_PAGE || (bytes && !rf_page_readable(pc - 1))) return false;
+  if (bytes < RF_CALL_BYTES && rf_page_readable(pc - bytes - 1)) bytes = RF_CALL_BYTES;
+  return rf_follows_call((const uint8_t *)pc, bytes);
+}

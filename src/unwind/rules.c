@@ -172,10 +172,9 @@ struct rf_found rf_rules_condense(const struct rf_rule *rule) {
 static uint64_t word_without(uintptr_t pc, bool exact, bool in_module) {
   if (pc == 0 && !exact) return RF_KIND_NULL;
   if (!exact && in_module) return RF_KIND_GUESS;
-  uintptr_t before = exact ? RF_STUB_BYTES : RF_CALL_BYTES, after = exact ? RF_STUB_BYTES : 0;
-  bool readable = pc >= RF_PAGE && pc < ADDRESS_END && rf_range_readable(pc - before, before + after);
-  if (!exact) return readable && rf_follows_call((const uint8_t *)pc) ? RF_KIND_GUESS : RF_KIND_INVALID;
-  if (!readable) return RF_KIND_FAST | (uint64_t)8 << 5;
+  if (!exact) return pc < ADDRESS_END && rf_returns_to(pc) ? RF_KIND_GUESS : RF_KIND_INVALID;
+  if (pc < RF_PAGE || pc >= ADDRESS_END || !rf_page_readable(pc)) return RF_KIND_FAST | (uint64_t)8 << 5;
+  if (!rf_range_readable(pc - RF_STUB_BYTES, 2 * RF_STUB_BYTES)) return RF_KIND_GUESS;
   int depth = rf_stub_depth((const uint8_t *)pc);
   return depth ? RF_KIND_FAST | (uint64_t)depth << 5 : RF_KIND_GUESS;
 }

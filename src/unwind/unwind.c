@@ -92,7 +92,6 @@ struct rf_unwind_cache {
   bool complete; /* the old stack was walked to its end */
   bool limited;  /* ... or stopped for lack of room; neither: it could not be stepped further */
   bool want_full;
-  uint8_t next_window;
   struct window windows[WINDOWS];
   const uintptr_t **slot; /* old stack: where pc was read */
   uintptr_t *pc, *sp;
@@ -119,7 +118,7 @@ struct walk {
   struct full *full;    /* NULL: the four registers only */
   uintptr_t start, end; /* the current window */
   struct window *windows;
-  uint32_t window_count;
+  uint32_t window_count, next_window;
   uint32_t candidate; /* old frames from here on may be joined */
   uint32_t verifications, joined;
   uint32_t count, logged, steps_max; /* recorded steps, and the log's entries */
@@ -207,31 +206,48 @@ size_t rf_unwind_reused(const struct rf_unwind_cache *cache) { return cache->reu
 /* --- Memory
  * -------------------------------------------------------------------------------------------------- */
 
-/* Room for another window; the old stack may lie in the one that goes. */
-static struct window *window_slot(struct walk *w) {
-  for (uint32_t i = 0; i < w->window_count; i++)
-    if (w->windows[i].end == 0) return &w->windows[i];
-  if (!w->cache) return &w->windows[1 + w->count % (w->window_count - 1)];
-  forget_stack(w->cache);
-  w->candidate = w->cache->capacity;
-  return &w->windows[w->cache->next_window++ % WINDOWS];
-}
-
 static struct window *window_of(struct walk *w, uintptr_t address) {
   for (uint32_t i = 0; i < w->window_count; i++)
     if (address >= w->windows[i].start && address < w->windows[i].end) return &w->windows[i];
   return NULL;
 }
 
-/* Lengthens a window that begins or ends at most a few pages from page, so that it holds it. */
-static bool stretch(struct window *window, uintptr_t page) {
+/* Room for another window; the old stack may lie in the one that goes, which is not the current one. */
+static struct window *window_slot(struct walk *w) {
+  for (uint32_t i = 0; i < w->window_count; i++)
+    if (w->windows[i].end == 0) return &w->windows[i];
+  if (w->cache) {
+    forget_stack(w->cache);
+    w->candidate = w->cache->capacity;
+  }
+  struct window *window;
+  do window = &w->windows[w->next_window++ % w->window_count];
+  while (window == window_of(w, w->sp));
+  return window;
+}
+
+/* One window instead of two that touch. */
+static void merge(struct walk *w, struct window *window) {
+  for (struct window *other = w->windows; other < w->windows + w->window_count; other++) {
+    if (other == window || other->end == 0 || other->start > window->end || other->end < window->start)
+      continue;
+    if (other->start < window->start) window->start = other->start;
+    if (other->end > window->end) window->end = other->end;
+    *other = (struct window){0, 0};
+  }
+}
+
+/* Lengthens a window that begins or ends not too far from page, so that it holds it. */
+static bool stretch(struct walk *w, struct window *window, uintptr_t page) {
   uintptr_t far = (uintptr_t)WINDOW_PAGES_MAX * RF_PAGE;
   if (window->end == 0) return false;
   while (page >= window->end && page - window->end < far && rf_page_readable(window->end))
     window->end += RF_PAGE;
   while (page < window->start && window->start - page <= far && rf_page_readable(window->start - RF_PAGE))
     window->start -= RF_PAGE;
-  return page >= window->start && page < window->end;
+  if (page < window->start || page >= window->end) return false;
+  merge(w, window);
+  return true;
 }
 
 /* The window that holds address, made if need be; NULL: unreadable. */
@@ -241,7 +257,7 @@ static struct window *open_window(struct walk *w, uintptr_t address) {
   if (window) return window;
   if (!rf_page_readable(page)) return NULL;
   for (uint32_t i = 0; i < w->window_count; i++)
-    if (stretch(&w->windows[i], page)) return &w->windows[i];
+    if (stretch(w, &w->windows[i], page)) return &w->windows[i];
   window = window_slot(w);
   *window = (struct window){page, page + RF_PAGE};
   return window;
@@ -256,14 +272,13 @@ static bool enter_stack(struct walk *w) {
   return true;
 }
 
-/* Makes the current window reach up to address. */
-static bool reach(struct walk *w, uintptr_t address) {
+/* Makes the current window reach up to address, if it can. */
+static void reach(struct walk *w, uintptr_t address) {
   struct window *window = window_of(w, w->sp);
-  if (!window || address < w->start) return false;
-  if (address >= window->end && !stretch(window, address & ~(uintptr_t)(RF_PAGE - 1))) return false;
+  if (!window || address < w->start) return;
+  if (address >= window->end) stretch(w, window, address & ~(uintptr_t)(RF_PAGE - 1));
   w->start = window->start;
   w->end = window->end;
-  return true;
 }
 
 static bool in_window(const struct walk *w, uintptr_t address) {
@@ -466,11 +481,11 @@ static enum stop guess(struct walk *w) {
   struct rf_rule rule;
   struct step *step = last_step(w);
   if (step) step->uses |= LIVE_FRAME;
-  if (w->fp < w->sp || w->fp % sizeof(uintptr_t) || !reach(w, w->fp + 15)) return FAILED;
-  uintptr_t ret = ((const uintptr_t *)w->fp)[1];
-  if (ret != 0 &&
-      (!rf_range_readable(ret - RF_CALL_BYTES, RF_CALL_BYTES) || !rf_follows_call((const uint8_t *)ret)))
-    return FAILED;
+  uintptr_t ret;
+  if (w->fp < w->sp || w->fp % sizeof(uintptr_t)) return FAILED;
+  reach(w, w->fp + 15);
+  if (!load(w, w->fp + sizeof(uintptr_t), &ret)) return FAILED;
+  if (ret != 0 && !rf_returns_to(ret)) return FAILED;
   expand(&by_frame, &rule);
   return apply_rule(w, &rule);
 }
@@ -919,6 +934,7 @@ static size_t unwind_cached(struct rf_unwind_cache *cache, const struct rf_regis
   w.generation = (uint32_t)now & 0xffff;
   w.windows = cache->windows;
   w.window_count = WINDOWS;
+  w.next_window = (uint32_t)now;
   w.steps_max = cache->capacity;
   w.frames = frames;
   w.max = max < cache->depth ? max : cache->depth;
@@ -936,6 +952,7 @@ static size_t unwind_uncached(const struct rf_registers *from, uintptr_t *frames
   w.generation = (uint32_t)now & 0xffff;
   w.windows = windows;
   w.window_count = 3;
+  w.next_window = 0;
   w.steps_max = SEARCH_MAX;
   w.frames = frames;
   w.max = max;

@@ -18,6 +18,10 @@
 #include <unwind.h>
 
 #include "../unwind/shapes.h"
+#include "unwind/cfi.h"
+#include "unwind/expression.h"
+#include "unwind/readable.h"
+#include "unwind/rules.h"
 #include "unwind/unwind.h"
 
 enum { MAX = 256 };
@@ -125,16 +129,20 @@ static bool whole(const struct seen *seen) {
   return seen->frames[seen->count - 1] == outermost;
 }
 
-/* What lies inside a frame without call frame information is compared (limit: its number); then only ours goes on, to
- * the end, unless the thread was interrupted in that frame. Where theirs gets lost (at the instructions with which libgcc
- * leaves for an exception's handler, whatever is on the stack), ours must say so, or end as theirs does. */
+/* What lies inside a frame without call frame information is compared (limit: its number); then only ours
+ * goes on, to the end, unless the thread was interrupted in that frame. Where theirs gets lost (at the
+ * instructions with which libgcc leaves for an exception's handler, whatever is on the stack), ours must say
+ * so, or end as theirs does. */
 static void same(const struct seen *ours, const struct seen *theirs, size_t limit) {
   size_t a = ours->count < limit ? ours->count : limit, b = theirs->count < limit ? theirs->count : limit;
   bool fine, lost = limit > ours->count && !whole(theirs);
   if (lost) a = b = a < b ? a : b;
-  if (limit == 1) fine = true;
-  else if (lost) fine = ours->truncated || ours->count == theirs->count;
-  else fine = !ours->truncated && whole(ours);
+  if (limit == 1)
+    fine = true;
+  else if (lost)
+    fine = ours->truncated || ours->count == theirs->count;
+  else
+    fine = !ours->truncated && whole(ours);
   checked++;
   if (fine && a == b && !memcmp(ours->frames, theirs->frames, a * sizeof(uintptr_t))) return;
   if (different++ > 2) return;
@@ -142,12 +150,22 @@ static void same(const struct seen *ours, const struct seen *theirs, size_t limi
   show("theirs", theirs);
 }
 
+static bool hiding;
+
+static void leave_out_hidden(struct seen *seen) {
+  size_t kept = 0;
+  for (size_t i = 0; i < seen->count; i++)
+    if (seen->frames[i] < (uintptr_t)shape_pushes_anywhere || seen->frames[i] >= (uintptr_t)shapes_breakpoint)
+      seen->frames[kept++] = seen->frames[i];
+  seen->count = kept;
+}
+
 /* libunwind takes no rule for the stack pointer itself, as the timing entry's frame has; libgcc does. Neither
  * steps over frames without call frame information. */
 static void compare_with_others(const struct seen *ours, unw_context_t *context, int flags) {
   struct seen theirs = {.truncated = false};
   size_t limit = find(ours, "shape_frame_pointer_only");
-  if (find(ours, "shape_entry") < limit) {
+  if (hiding || find(ours, "shape_entry") < limit) {
     ask_libgcc(&theirs);
     drop_to(&theirs, ours->frames[0]);
     by_libgcc++;
@@ -155,18 +173,30 @@ static void compare_with_others(const struct seen *ours, unw_context_t *context,
     ask_libunwind(context, flags, &theirs);
     if (!flags) drop(&theirs, 1);
   }
+  if (hiding) leave_out_hidden(&theirs);
   same(ours, &theirs, limit + 1);
+}
+
+/* What is said to be reused is the end of what came before. */
+static void note_reused(const struct seen *ours) {
+  static __thread struct seen before;
+  size_t reused = rf_unwind_reused(cache);
+  joined += reused > 0;
+  cr_assert(reused <= ours->count && reused <= before.count);
+  cr_assert_arr_eq(ours->frames + ours->count - reused, before.frames + before.count - reused,
+                   reused * sizeof(uintptr_t));
+  before = *ours;
 }
 
 static __attribute__((noinline)) void look(struct draw *draw) {
   struct seen ours;
   unw_context_t context;
   ours.count = rf_unwind_here(cache, ours.frames, MAX, &ours.truncated);
-  joined += rf_unwind_reused(cache) > 0;
+  note_reused(&ours);
   drop(&ours, 1);
   libunwind.getcontext(&context);
   compare_with_others(&ours, &context, 0);
-  if (draw->state % 16) return;
+  if (draw->state % 8) return;
   ours.count = rf_unwind_here(NULL, ours.frames, MAX, &ours.truncated);
   drop(&ours, 1);
   compare_with_others(&ours, &context, 0);
@@ -266,3 +296,272 @@ static void libc_functions(void) {
 Test(unwind, every_instruction_of_shapes, .timeout = 100) { step_through(shapes_few); }
 Test(unwind, every_instruction_of_lazy_binding, .timeout = 100) { step_through(bind_lazily); }
 Test(unwind, every_instruction_of_libc_functions, .timeout = 100) { step_through(libc_functions); }
+
+/* --- what else stacks do
+ * ---------------------------------------------------------------------------------------- */
+
+static void random_stacks(long wanted) {
+  struct draw draw = {.state = 1234567 + (uint64_t)wanted, .visit = look};
+  while (checked < wanted) shapes_next(&draw, 4 + (int)(shapes_random(&draw) % 16));
+  cr_expect_eq(different, 0, "%ld of %ld", different, checked);
+}
+
+static void *hidden_frames(void *argument) {
+  start();
+  /* libgcc gives up where a frame pointer is all there is: none of those then */
+  hiding = true;
+  rf_unwind_hide((uintptr_t)shape_pushes_anywhere, (uintptr_t)shapes_breakpoint);
+  struct draw draw = {.state = 99, .visit = look};
+  shape *const shapes[] = {shape_pushes_anywhere, shape_expression, shape_entry, shape_cfa_in_r12};
+  for (int i = 0; i < 3000; i++) {
+    draw.sink = i;
+    shapes[i % 4](&draw, 0);
+    shapes[i % 4](&draw, 0);
+  }
+  cr_expect_eq(different, 0);
+  cr_expect_gt(checked, 6000);
+  return NULL;
+}
+
+Test(unwind, own_frames_are_left_out) { on_large_stack(hidden_frames, NULL); }
+
+static __attribute__((noinline)) long recurse(struct draw *draw, int depth) {
+  volatile long room[3] = {depth, 1, 2};
+  if (depth > 0 && shapes_random(draw) % 64) return recurse(draw, depth - 1) + room[depth % 3];
+  draw->visit(draw);
+  return room[1];
+}
+
+static size_t narrow = 64;
+
+/* Only the innermost frames, of stacks much deeper than the cache. */
+static void look_cut(struct draw *draw) {
+  struct seen ours, theirs = {.truncated = false};
+  unw_context_t context;
+  ours.count = rf_unwind_here(cache, ours.frames, narrow, &ours.truncated);
+  libunwind.getcontext(&context);
+  ask_libunwind(&context, 0, &theirs);
+  cr_assert_eq(ours.truncated, theirs.count > narrow);
+  cr_assert_eq(ours.count, ours.truncated ? narrow : theirs.count);
+  cr_assert_arr_eq(ours.frames + 1, theirs.frames + 1, (ours.count - 1) * sizeof(uintptr_t));
+  cr_assert(!ours.truncated || rf_unwind_reused(cache) == 0);
+  checked++;
+}
+
+static long up_and_down(struct draw *draw, int depth) {
+  long sum = 0;
+  for (int i = 0; i < 3 && checked < 20000; i++) {
+    sum += recurse(draw, (int)(shapes_random(draw) % 40));
+    if (depth > 0) sum += up_and_down(draw, depth - 1);
+  }
+  return sum + 1;
+}
+
+Test(unwind, deeper_than_the_cache, .timeout = 60) {
+  start();
+  cache = rf_unwind_cache_new(narrow);
+  struct draw draw = {.state = 5, .visit = look_cut};
+  up_and_down(&draw, 190);
+  while (checked < 20000) recurse(&draw, 220);
+}
+
+static volatile long interruptions, in_walks;
+
+static void on_timer(int number, siginfo_t *info, void *context) {
+  struct rf_registers registers;
+  struct seen ours;
+  int error = errno;
+  rf_registers_of_context(&registers, context);
+  ours.count = rf_unwind_from(cache, &registers, ours.frames, MAX, &ours.truncated);
+  if (ours.count == 0 || ours.frames[0] != registers.at[RF_REG_RETURN]) different++;
+  Dl_info where;
+  if (dladdr((void *)ours.frames[0], &where) && where.dli_sname && !strncmp(where.dli_sname, "rf_", 3))
+    in_walks++;
+  interruptions++;
+  errno = error;
+}
+
+Test(unwind, walks_interrupt_walks, .timeout = 60) {
+  struct sigaction action = {.sa_sigaction = on_timer, .sa_flags = SA_SIGINFO | SA_RESTART};
+  struct itimerspec every = {{0, 50000}, {0, 50000}};
+  struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGPROF};
+  timer_t timer;
+  bool truncated;
+  uintptr_t frames[MAX], again[MAX];
+  start();
+  sigaction(SIGPROF, &action, NULL);
+  cr_assert_eq(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
+  timer_settime(timer, 0, &every, NULL);
+  size_t count = rf_unwind_here(cache, frames, MAX, &truncated);
+  for (long i = 0; interruptions < 2000; i++) {
+    size_t now = rf_unwind_here(cache, again, MAX, &truncated);
+    cr_assert(now == count && !truncated);
+    cr_assert_arr_eq(frames + 1, again + 1, (count - 1) * sizeof(uintptr_t));
+  }
+  timer_delete(timer);
+  cr_expect_eq(different, 0);
+  fprintf(stderr, "%ld interruptions, %ld inside a walk\n", interruptions, in_walks);
+  cr_expect_gt(in_walks, 50);
+}
+
+static void *some_stacks(void *argument) {
+  start();
+  random_stacks(*(long *)argument);
+  return NULL;
+}
+
+Test(unwind, threads_share_rules_while_modules_change, .timeout = 100) {
+  pthread_t threads[3];
+  long wanted[3] = {3000, 3100, 3200};
+  pthread_attr_t attributes;
+  start();
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, 128 << 20);
+  for (int i = 0; i < 3; i++) pthread_create(&threads[i], &attributes, some_stacks, &wanted[i]);
+  for (int i = 0; i < 3000; i++) {
+    rf_unwind_modules_changed();
+    rf_unwind_memory_changed();
+    usleep(100);
+  }
+  for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
+}
+
+static uintptr_t call_module(const char *path, struct draw *draw) {
+  void *library = dlopen(path, RTLD_NOW);
+  cr_assert(library, "%s", dlerror());
+  shape *function = symbol(library, "shape_in_module");
+  for (int i = 0; i < 20; i++) function(draw, i);
+  dlclose(library);
+  rf_unwind_modules_changed();
+  return (uintptr_t)function;
+}
+
+Test(unwind, modules_that_take_each_others_place) {
+  struct draw draw = {.state = 1, .visit = look};
+  uintptr_t places[6];
+  int reused = 0;
+  start();
+  for (int i = 0; i < 6; i++) {
+    places[i] = call_module(i % 2 ? MODULE_LARGE : MODULE_SMALL, &draw);
+    reused += i > 0 && places[i] == places[i - 1];
+  }
+  cr_expect_eq(different, 0);
+  cr_expect_gt(reused, 0, "no module was loaded where the last one had been");
+}
+
+/* Code without call frame information: with a frame pointer the walk goes on, without one it says that it
+ * ends. */
+static struct seen from_generated(const uint8_t *code, size_t bytes) {
+  static struct seen ours;
+  uint8_t *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  memcpy(page, code, bytes);
+  size_t (*call)(struct rf_unwind_cache *, uintptr_t *, size_t, bool *, void *);
+  memcpy(&call, &page, sizeof call);
+  ours.count = call(cache, ours.frames, MAX, &ours.truncated, (void *)rf_unwind_here);
+  return ours;
+}
+
+Test(unwind, generated_code) {
+  static const uint8_t framed[] = {0x55, 0x48, 0x89, 0xe5, 0x41, 0xff, 0xd0, 0x5d, 0xc3};
+  static const uint8_t bare[] = {0x55, 0x31, 0xed, 0x41, 0xff, 0xd0, 0x5d, 0xc3}; /* rbp = 0 */
+  start();
+  struct seen seen = from_generated(framed, sizeof framed);
+  cr_expect_gt(seen.count, 3);
+  cr_expect(within(seen.frames[seen.count - 1], "_start"));
+  cr_expect_not(seen.truncated);
+  seen = from_generated(bare, sizeof bare);
+  cr_expect_eq(seen.count, 1);
+  cr_expect(seen.truncated);
+  if (seen.count != 1) show("bare", &seen);
+}
+
+/* --- lies
+ * ------------------------------------------------------------------------------------------------------- */
+
+/* A copy of the program's image, so that its call frame information can be spoilt. */
+static struct rf_object copy_of_image(void) {
+  struct rf_object object;
+  cr_assert(rf_object_find((uintptr_t)shapes_next, &object));
+  size_t bytes = object.end - object.start;
+  uint8_t *copy = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  for (size_t at = 0; at < bytes; at += RF_PAGE)
+    if (rf_page_readable(object.start + at))
+      memcpy(copy + at, (void *)(object.start + at), bytes - at < RF_PAGE ? bytes - at : RF_PAGE);
+  uintptr_t moved = (uintptr_t)copy - object.start;
+  return (struct rf_object){object.start + moved, object.end + moved, object.eh_frame_hdr + moved};
+}
+
+Test(unwind, information_that_lies, .timeout = 60) {
+  struct rf_rule rule;
+  struct draw draw = {.state = 42};
+  long good = 0, bad = 0;
+  start();
+  struct rf_object object = copy_of_image();
+  uint8_t *begin = (uint8_t *)object.eh_frame_hdr;
+  size_t bytes = object.end - (uintptr_t)begin;
+  if (bytes > 60000) bytes = 60000; /* the header, and the entries behind it */
+  uint8_t *saved = malloc(bytes);
+  memcpy(saved, begin, bytes);
+  for (int round = 0; round < 30000; round++) {
+    for (int i = 0; i < 1 + round % 40; i++)
+      begin[shapes_random(&draw) % (round % 3 ? bytes : 64)] = (uint8_t)shapes_random(&draw);
+    for (int i = 0; i < 4; i++) {
+      uintptr_t pc = (uintptr_t)shapes_next - (uintptr_t)shapes_random + object.start +
+                     shapes_random(&draw) % (object.end - object.start);
+      if (rf_cfi_rule(&object, pc, pc, &rule) == 0)
+        good++, rf_rules_condense(&rule);
+      else
+        bad++;
+    }
+    if (round % 10 == 9) memcpy(begin, saved, bytes);
+  }
+  fprintf(stderr, "%ld rules, %ld refused\n", good, bad);
+  cr_expect_gt(good, 1000);
+  cr_expect_gt(bad, 1000);
+}
+
+static bool read_anywhere(void *user, uintptr_t address, uintptr_t *value) {
+  *value = address * 3;
+  return address % 7 != 0;
+}
+
+Test(unwind, expressions_of_random_bytes, .timeout = 60) {
+  struct draw draw = {.state = 43};
+  struct rf_registers registers = {{1, 2, 3}};
+  struct rf_value value;
+  uint8_t bytes[24];
+  long good = 0;
+  for (int round = 0; round < 300000; round++) {
+    for (size_t i = 0; i < sizeof bytes; i++)
+      bytes[i] = (uint8_t)(shapes_random(&draw) % (i % 2 ? 256 : 0x98));
+    struct rf_expression_context context = {.pc = 4, .push_cfa = round & 1, .read = read_anywhere};
+    if (round & 2) context.registers = &registers, context.valid = 0xffff;
+    good += rf_expression(&context, bytes, bytes + round % sizeof bytes, &value);
+  }
+  cr_expect_gt(good, 1000);
+}
+
+Test(unwind, registers_that_lie, .timeout = 60) {
+  struct draw draw = {.state = 44};
+  struct seen seen;
+  char room[4096];
+  long complete = 0;
+  start();
+  for (int round = 0; round < 50000; round++) {
+    struct rf_registers registers;
+    uintptr_t near = (uintptr_t)room + shapes_random(&draw) % 8192;
+    for (int i = 0; i < RF_REGISTERS; i++) {
+      uint64_t pick = shapes_random(&draw);
+      registers.at[i] = pick % 4 == 0   ? near & ~(uintptr_t)7
+                        : pick % 4 == 1 ? near
+                        : pick % 4 == 2 ? pick
+                                        : pick % 65536;
+    }
+    registers.at[RF_REG_STACK] = round % 2 ? near & ~(uintptr_t)7 : registers.at[RF_REG_STACK];
+    registers.at[RF_REG_RETURN] = (uintptr_t)shapes_next + shapes_random(&draw) % 20000 - 6000;
+    seen.count = rf_unwind_from(round % 3 ? cache : NULL, &registers, seen.frames, MAX, &seen.truncated);
+    cr_assert(seen.count <= MAX);
+    complete += !seen.truncated;
+  }
+  fprintf(stderr, "%ld of 50000 ended at an outermost frame\n", complete);
+}

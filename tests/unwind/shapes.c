@@ -148,6 +148,27 @@ SHAPE raises(struct draw *draw, int depth) {
   return depth;
 }
 
+static void *altstack_of_thread(void) {
+  static __thread char *stack;
+  if (!stack) stack = malloc(1 << 18);
+  return stack;
+}
+
+static void visiting_handler(int number) { signalled->draw->visit(signalled->draw); }
+
+/* A handler on a stack of its own, which looks at the stack that it interrupted. */
+SHAPE raises_on_altstack(struct draw *draw, int depth) {
+  struct compared with = {draw, depth, 0}, *const outer = signalled;
+  struct sigaction action = {.sa_handler = visiting_handler, .sa_flags = SA_ONSTACK | SA_NODEFER};
+  stack_t stack = {.ss_sp = altstack_of_thread(), .ss_size = 1 << 18}, before;
+  signalled = &with;
+  sigaltstack(&stack, &before);
+  sigaction(SIGUSR2, &action, NULL);
+  raise(SIGUSR2);
+  signalled = outer;
+  return depth;
+}
+
 SHAPE through_library(struct draw *draw, int depth) { return shape_library(draw, depth) + 1; }
 
 shape *const shapes_c[] = {
@@ -161,6 +182,7 @@ shape *const shapes_c[] = {
     aligned_variable,
     stack_arguments,
     variadic,
+    raises_on_altstack,
     cold_call,
     sorts,
     searches,

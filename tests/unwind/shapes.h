@@ -29,6 +29,8 @@ extern const unsigned shapes_c_count, shapes_cpp_count;
 /* shapes_asm.S */
 shape shape_pushes_anywhere, shape_expression, shape_entry, shape_frame_pointer_only, shape_cfa_in_r12,
     shape_far;
+/* shapes_module.c */
+shape shape_in_module;
 /* shapes_library.c, through the procedure linkage table */
 shape shape_library;
 long shapes_library_add(long a, long b);

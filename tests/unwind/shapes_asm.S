@@ -69,9 +69,9 @@ begin shape_entry
   mov rax, shapes_record@gottpoff[rip]
   mov rdx, fs:[rax]
   add qword ptr fs:[rax], 64
-  lea rax, shapes_records[rip]
   and edx, 0xffc0
-  lea r11, [rax+rdx]
+  mov r11, fs:[0]
+  lea r11, [r11+rdx+shapes_records@tpoff]
   mov [r11+8], rbx
   mov rax, [rsp]
   mov [r11], rax
@@ -157,7 +157,6 @@ done shapes_breakpoint
 .section .tbss,"awT",@nobits
 .align 8
 shapes_record: .zero 8
-.bss
 .align 64
 shapes_records: .zero 65536
 .section .note.GNU-stack,"",@progbits

@@ -45,11 +45,12 @@ static inline void rf_registers_of_context(struct rf_registers *registers, const
 /* How many bytes before an address rf_follows_call looks at. */
 enum { RF_CALL_BYTES = 7 };
 
-/* Whether the instruction that ends at pc can be a call: a return address always follows one. */
-static inline bool rf_follows_call(const uint8_t *pc) {
+/* Whether the instruction that ends at pc can be a call: a return address always follows one. Looks at no
+ * more than the given number of bytes before pc. */
+static inline bool rf_follows_call(const uint8_t *pc, uintptr_t bytes) {
   static const uint8_t indirect[] = {2, 3, 4, 6, 7};
-  if (pc[-5] == 0xe8) return true;
-  for (unsigned i = 0; i < sizeof indirect; i++)
+  if (bytes >= 5 && pc[-5] == 0xe8) return true;
+  for (unsigned i = 0; i < sizeof indirect && indirect[i] <= bytes; i++)
     if (pc[-indirect[i]] == 0xff && (pc[1 - indirect[i]] & 0x38) == 0x10) return true;
   return false;
 }
