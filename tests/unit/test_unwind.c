@@ -34,7 +34,7 @@ struct seen {
 
 static __thread struct rf_unwind_cache *cache;
 static __thread uintptr_t outermost;
-static __thread long checked, joined, different, by_libgcc;
+static __thread long alone, checked, joined, different, by_libgcc;
 
 /* libunwind stays out of the program's scope: it would replace libgcc's unwinder in exceptions. */
 static struct {
@@ -48,18 +48,6 @@ static void *symbol(void *library, const char *name) {
   void *found = dlsym(library, name);
   cr_assert(found, "%s", name);
   return found;
-}
-
-static void start(void) {
-  void *library = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
-  cr_assert(library);
-  libunwind.getcontext = symbol(library, "_Ux86_64_getcontext");
-  libunwind.init = symbol(library, "_ULx86_64_init_local2");
-  libunwind.get = symbol(library, "_ULx86_64_get_reg");
-  libunwind.step = symbol(library, "_ULx86_64_step");
-  cr_assert_eq(rf_unwind_start(), 0);
-  cache = rf_unwind_cache_new(MAX);
-  cr_assert(cache);
 }
 
 static bool within(uintptr_t pc, const char *name) {
@@ -99,6 +87,21 @@ static void ask_libgcc(struct seen *seen) {
   _Unwind_Backtrace(collect, seen);
 }
 
+static void start(void) {
+  void *library = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
+  cr_assert(library);
+  libunwind.getcontext = symbol(library, "_Ux86_64_getcontext");
+  libunwind.init = symbol(library, "_ULx86_64_init_local2");
+  libunwind.get = symbol(library, "_ULx86_64_get_reg");
+  libunwind.step = symbol(library, "_ULx86_64_step");
+  cr_assert_eq(rf_unwind_start(), 0);
+  cache = rf_unwind_cache_new(MAX);
+  cr_assert(cache);
+  struct seen seen;
+  ask_libgcc(&seen);
+  outermost = seen.frames[seen.count - 1];
+}
+
 /* Drops count frames from the start. */
 static void drop(struct seen *seen, size_t count) {
   if (count > seen->count) count = seen->count;
@@ -118,15 +121,15 @@ static void show(const char *what, const struct seen *seen) {
   for (size_t i = 0; i < seen->count; i++) {
     Dl_info info = {0};
     dladdr((void *)(seen->frames[i] - 1), &info);
-    fprintf(stderr, "  %2zu %#lx %s %s+%#lx\n", i, seen->frames[i], info.dli_fname ? info.dli_fname : "?",
+    fprintf(stderr, "  %2zu %#lx %s(+%#lx) %s+%#lx\n", i, seen->frames[i],
+            info.dli_fname ? info.dli_fname : "?", seen->frames[i] - (uintptr_t)info.dli_fbase,
             info.dli_sname ? info.dli_sname : "?", seen->frames[i] - (uintptr_t)info.dli_saddr);
   }
 }
 
 /* Whether they walked to the thread's first frame. */
 static bool whole(const struct seen *seen) {
-  if (!outermost) outermost = seen->frames[seen->count - 1];
-  return seen->frames[seen->count - 1] == outermost;
+  return seen->count && seen->frames[seen->count - 1] == outermost;
 }
 
 /* What lies inside a frame without call frame information is compared (limit: its number); then only ours
@@ -165,13 +168,15 @@ static void leave_out_hidden(struct seen *seen) {
 static void compare_with_others(const struct seen *ours, unw_context_t *context, int flags) {
   struct seen theirs = {.truncated = false};
   size_t limit = find(ours, "shape_frame_pointer_only");
-  if (hiding || find(ours, "shape_entry") < limit) {
+  bool entry = hiding || find(ours, "shape_entry") < limit;
+  if (!entry) {
+    ask_libunwind(context, flags, &theirs);
+    if (!flags) drop(&theirs, 1);
+  }
+  if (entry || (limit > ours->count && !whole(&theirs))) {
     ask_libgcc(&theirs);
     drop_to(&theirs, ours->frames[0]);
     by_libgcc++;
-  } else {
-    ask_libunwind(context, flags, &theirs);
-    if (!flags) drop(&theirs, 1);
   }
   if (hiding) leave_out_hidden(&theirs);
   same(ours, &theirs, limit + 1);
