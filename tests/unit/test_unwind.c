@@ -135,13 +135,16 @@ static bool whole(const struct seen *seen) {
 /* What lies inside a frame without call frame information is compared (limit: its number); then only ours
  * goes on, to the end, unless the thread was interrupted in that frame. Where theirs gets lost (at the
  * instructions with which libgcc leaves for an exception's handler, whatever is on the stack), ours must say
- * so, or end as theirs does. */
+ * so, or end as theirs does. At the first instruction of a landing pad where a new row of rules begins, both of
+ * theirs are a row behind: there ours alone reaches the thread's first frame. */
 static void same(const struct seen *ours, const struct seen *theirs, size_t limit) {
   size_t a = ours->count < limit ? ours->count : limit, b = theirs->count < limit ? theirs->count : limit;
   bool fine, lost = limit > ours->count && !whole(theirs);
   if (lost) a = b = a < b ? a : b;
   if (limit == 1)
     fine = true;
+  else if (lost && !ours->truncated && whole(ours))
+    fine = ++alone < 10;
   else if (lost)
     fine = ours->truncated || ours->count == theirs->count;
   else
