@@ -50,8 +50,8 @@ static void crossed(struct rf_reading *r, uint64_t rss_bytes, uint64_t limit) {
 
 void rf_alert_look(struct rf_reading *r, uint64_t rss_bytes) {
   uint64_t limit = __atomic_load_n(&threshold, __ATOMIC_RELAXED);
-  if (limit == 0) return;
   rf_reading_gauge(r, &r->totals->rss_alerts, crossings);
+  if (limit == 0) return;
   if (above && rss_bytes < limit - limit / 32) above = false;
   if (above || rss_bytes <= limit) return;
   above = true;

@@ -204,6 +204,14 @@ static bool end_thread(enum wish how, int64_t deadline_ns) {
   return true;
 }
 
+/* The last totals on a thread of the app's, where the sampler's did not take them. */
+static void take_totals(void) {
+  if (sampler.done) return;
+  uint32_t before = rf_float_reset();
+  rf_schedule_close(false, true);
+  rf_float_restore(before);
+}
+
 void rf_sampler_stop(void) {
   if (!sampler.prepared || sampler.ended) return;
   sampler.ended = true;
@@ -211,28 +219,28 @@ void rf_sampler_stop(void) {
   rf_gpu_stop(deadline_ns);
   if (rf_monotonic_ns() > deadline_ns - STOP_NS / 2)
     deadline_ns += STOP_NS / 2; /* a GPU that did not answer */
-  if (!end_thread(STOP, deadline_ns)) return;
-  if (sampler.done) return;
-  uint32_t before = rf_float_reset();
-  rf_schedule_close(false, true);
-  rf_float_restore(before);
+  if (end_thread(STOP, deadline_ns)) take_totals();
 }
 
-/* Ends the thread for good, on the way to a state in which it may not live. */
-static void retire(enum wish how, const char *why) {
-  if (sampler.retired) return;
+/* Ends the thread for good, on the way to a state in which it may not live. False: it did not end in time. */
+static bool retire(enum wish how, const char *why) {
+  bool first = !sampler.retired;
   sampler.retired = true;
-  if (!sampler.prepared || !running()) return;
-  rf_schedule_absent(RF_ABSENT_TIMELINE, why);
-  if (!end_thread(how, rf_monotonic_ns() + RETIRE_NS)) sampler.ended = true; /* its state is its own */
+  if (!sampler.prepared || !running()) return true;
+  if (first) rf_schedule_absent(RF_ABSENT_TIMELINE, why);
+  return end_thread(how, rf_monotonic_ns() + RETIRE_NS);
 }
 
-void rf_sampler_retire(const char *why) { retire(RETIRE, why); }
+void rf_sampler_retire(const char *why) {
+  if (!retire(RETIRE, why)) sampler.ended = true; /* its state is its own */
+}
 
 void rf_sampler_seal(const char *why) {
-  if (sampler.prepared && !sampler.ended) rf_gpu_stop(rf_monotonic_ns() + STOP_NS);
-  retire(STOP, why);
-  sampler.ended = true;
+  if (sampler.prepared && !sampler.ended) {
+    rf_gpu_stop(rf_monotonic_ns() + STOP_NS);
+    if (retire(STOP, why)) take_totals();
+  }
+  sampler.retired = sampler.ended = true;
 }
 
 void rf_sampler_forget(void) {

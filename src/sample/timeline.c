@@ -78,6 +78,11 @@ static void show(struct rf_reading *r) {
   __atomic_store_n(rf_recording_root(RF_TABLE_SAMPLE), root, __ATOMIC_RELEASE);
 }
 
+static void widen(float *to, float value) {
+  if (value < to[0]) to[0] = value;
+  if (value > to[2]) to[2] = value;
+}
+
 /* Folds (min, mean, max) more, which stands for more_weight, into to, which stands for weight. NaN: nothing.
  */
 static void fold(float *to, double weight, const float *more, double more_weight) {
@@ -87,9 +92,9 @@ static void fold(float *to, double weight, const float *more, double more_weight
     return;
   }
   double sum = weight + more_weight;
-  if (more[0] < to[0]) to[0] = more[0];
   if (sum > 0) to[1] = (float)((to[1] * weight + more[1] * more_weight) / sum);
-  if (more[2] > to[2]) to[2] = more[2];
+  for (int i = 0; i < 3; i += 2) widen(to, more[i]);
+  widen(to, to[1]);
 }
 
 static void join_pair(struct rf_sample_entry *to, const struct rf_sample_entry *a,
@@ -178,6 +183,9 @@ static void add_means(struct rf_reading *r, bool brief) {
     if (first || (value > t->metric[m].max && !brief)) t->metric[m].max = value;
     t->metric[m].sum += value * r->span[m];
     t->metric[m].weight += r->span[m];
+    double mean = t->metric[m].weight > 0 ? t->metric[m].sum / t->metric[m].weight : value;
+    if (mean < t->metric[m].min) t->metric[m].min = mean;
+    if (mean > t->metric[m].max) t->metric[m].max = mean;
   }
   double cpu = r->value[RF_METRIC_CPU_PROCESS];
   if (cpu == cpu && !brief) t->cpu_histogram[cpu < 16 ? (uint32_t)(cpu * 16) : 255]++;

@@ -293,7 +293,7 @@ void rf_session_before_credentials(void) {
 
 void rf_session_before_seccomp(void) {
   if (!session.active || in_vfork_child()) return;
-  rf_sampler_retire("the app installed a system call filter");
+  rf_sampler_seal("the app installed a system call filter");
   rf_recording_seal();
 }
 

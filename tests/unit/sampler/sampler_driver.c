@@ -437,17 +437,24 @@ static void case_refused(void) {
 
 /* A seccomp filter that kills for anything the app itself does not do: the sampler has ended, stop does
  * nothing. */
-static void case_seal(void) {
+static void seal(bool retired) {
   begin();
   nap(0.15);
+  if (retired) rf_sampler_retire("the app drops privileges");
+  double length = 0.2;
+  burn(&length);
   rf_sampler_seal("the app installs a seccomp filter");
+  CHECK(fabs(recorded_cpu_seconds() - own_cpu_seconds()) < 0.02, "%g s", recorded_cpu_seconds());
   CHECK(one_task(), "%ld tasks", task_count());
   CHECK(KNOWN(user_ns), "no totals");
   deny(SYS_openat, SECCOMP_RET_KILL_PROCESS);
   rf_sampler_stop();
-  CHECK(strcmp(reason("system.timeline"), "the app installs a seccomp filter") == 0, "%s",
-        reason("system.timeline"));
+  const char *expected = retired ? "the app drops privileges" : "the app installs a seccomp filter";
+  CHECK(strcmp(reason("system.timeline"), expected) == 0, "%s", reason("system.timeline"));
 }
+
+static void case_seal(void) { seal(false); }
+static void case_retire_seal(void) { seal(true); }
 
 static void case_retire(void) {
   begin();
@@ -832,6 +839,7 @@ static const struct {
     {"refused", case_refused},
     {"seal", case_seal},
     {"retire", case_retire},
+    {"retire-seal", case_retire_seal},
     {"alone", case_alone},
     {"fork", case_fork},
     {"again", case_again},
