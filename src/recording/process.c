@@ -79,7 +79,7 @@ static enum relation relation_to(const struct rf_header *header) {
 bool rf_process_comparable(const struct rf_header *header) { return relation_to(header) == HERE; }
 
 bool rf_process_writes(const struct rf_header *header) {
-  if (header->state == RF_STATE_FINISHED || header->exit_kind != RF_EXIT_RUNNING) return false;
+  if (header->state == RF_STATE_FINISHED || header->exit_kind == RF_EXIT_EXECED) return false;
   switch (relation_to(header)) {
   case HERE: return rf_process_alive(header->pid, header->pid_start_ticks);
   case ELSEWHERE: {

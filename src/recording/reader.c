@@ -143,6 +143,7 @@ static void take_root(struct rf_reader *to, const struct rf_reader *from, const 
 
 static void take_entry(struct rf_reader *to, const struct rf_reader *from, const char *place, uint32_t bytes,
                        enum rf_table kind) {
+  if ((place - from->bytes) % 8) return; /* no writer's */
   if (kind == RF_TABLE_THREAD && bytes >= sizeof(struct rf_thread_entry)) {
     take_root(to, from, &((const struct rf_thread_entry *)(const void *)place)->slots, RF_TABLE_SLOT);
   } else if (kind == RF_TABLE_SLOT && bytes >= sizeof(struct rf_slot)) {
