@@ -87,10 +87,12 @@ static double read_interval(struct reader *reader) {
 static double read_repeated(struct reader *reader) {
   double size = read_atom(reader);
   while (!reader->problem && *reader->at && strchr("*+?{", *reader->at)) {
-    if (*reader->at == '{')
+    if (*reader->at == '{') {
       size *= read_interval(reader) + 1;
-    else
+    } else {
+      size *= *reader->at == '+' ? 2 : 1; /* the C library compiles a+ as aa*, and a++ from that */
       reader->at++;
+    }
   }
   return size;
 }

@@ -305,6 +305,7 @@ static const struct {
     {"/a[b/", "POSIX extended"},
     {"/(a)\\1/", "back references"},
     {"/a{30000}{30000}/", "5,000"},
+    {"/a++++++++++++++++++++++++++++++++++++++++/", "5,000"},
     {"/((((a{99}){99}){99}){99}/", "5,000"},
     {"libx.so!", "libx.so!*"},
     {"/usr/lib/libx.so!f", "base name: 'libx.so!f'"},
