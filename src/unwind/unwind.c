@@ -440,9 +440,10 @@ static enum stop apply_rule(struct walk *w, const struct rf_rule *rule) {
   if (!caller_register(&a, rule, RF_REG_STACK, &sp) || !caller_register(&a, rule, RF_REG_RETURN, &pc))
     return FAILED;
   caller_registers(&a, rule, &next, &valid);
-  bool moves = rule->signal || rule->at[RF_REG_STACK].base != RF_BASE_CFA; /* perhaps to another stack */
-  if (!moves && sp < w->sp + !w->exact)
-    return FAILED; /* a return address in a register leaves the stack as it is */
+  /* These may lead to another stack; elsewhere a caller's frame lies above, unless the return address is in a
+   * register. */
+  bool moves = rule->signal || rule->at[RF_REG_STACK].base != RF_BASE_CFA || rule->cfa.base == RF_REG_FRAME;
+  if (!moves && sp < w->sp + !w->exact) return FAILED;
   uintptr_t old_start = w->start;
   w->sp = sp;
   w->pc = pc;
@@ -504,8 +505,7 @@ static __attribute__((noinline)) enum stop step_slowly(struct walk *w, const str
   case RF_KIND_FAST: {
     bool by_frame = (found->word & RF_WORD_FRAME_BASED) != 0;
     if (by_frame && step) step->uses |= LIVE_FRAME;
-    if (by_frame && w->fp < w->sp) return FAILED;
-    reach(w, (by_frame ? w->fp : w->sp) + RF_WORD_CFA(found->word) - 1);
+    if (!by_frame || w->fp >= w->sp) reach(w, (by_frame ? w->fp : w->sp) + RF_WORD_CFA(found->word) - 1);
     expand(found, &rule);
     return apply_rule(w, &rule);
   }

@@ -174,6 +174,19 @@ SHAPE raises_on_altstack(struct draw *draw, int depth) {
   return depth;
 }
 
+/* Goes on on another stack, above or below this one. */
+SHAPE switches(struct draw *draw, int depth) {
+  enum { BYTES = 2 << 20 };
+  static __thread char *stack;
+  static __thread int used;
+  if (used) return shapes_next(draw, depth) + 1;
+  if (!stack) stack = aligned_alloc(4096, BYTES);
+  used = 1;
+  long result = shape_switch(draw, depth < 4 ? depth : 4, stack + BYTES);
+  used = 0;
+  return result;
+}
+
 SHAPE through_library(struct draw *draw, int depth) { return shape_library(draw, depth) + 1; }
 
 shape *const shapes_c[] = {
@@ -188,6 +201,7 @@ shape *const shapes_c[] = {
     stack_arguments,
     variadic,
     raises_on_altstack,
+    switches,
     cold_call,
     sorts,
     searches,

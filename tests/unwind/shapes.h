@@ -29,6 +29,7 @@ extern const unsigned shapes_c_count, shapes_cpp_count;
 /* shapes_asm.S */
 shape shape_pushes_anywhere, shape_expression, shape_entry, shape_frame_pointer_only, shape_cfa_in_r12,
     shape_far;
+long shape_switch(struct draw *draw, int depth, void *stack_top);
 /* shapes_module.c */
 shape shape_in_module;
 /* shapes_library.c, through the procedure linkage table */

@@ -149,6 +149,22 @@ begin shape_far
   ret
 done shape_far
 
+/* long shape_switch(draw, depth, top): calls shapes_next on the stack that ends at top. */
+begin shape_switch
+  push rbp
+  .cfi_adjust_cfa_offset 8
+  .cfi_offset rbp, -16
+  mov rbp, rsp
+  .cfi_def_cfa_register rbp
+  mov rsp, rdx
+  call shapes_next
+  mov rsp, rbp
+  pop rbp
+  .cfi_restore rbp
+  .cfi_def_cfa rsp, 8
+  ret
+done shape_switch
+
 begin shapes_breakpoint
   int3
   ret
