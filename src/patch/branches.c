@@ -9,7 +9,7 @@
 
 struct search {
   const struct rf_branch_query *query;
-  bool *entered;
+  uint16_t *entered;
 };
 
 /* Index of the last start at or before address. */
@@ -39,14 +39,30 @@ static const struct rf_extent *function_of(const struct rf_branch_query *q, uint
   return NULL;
 }
 
-/* Whether an instruction of function, decoded from its beginning, covers from and branches to target. */
-static bool really_branches(const struct rf_extent *function, uintptr_t from, uintptr_t target) {
+/* Whether an instruction covers from and branches to target, when decoding begins at start. */
+static bool really_branches(uintptr_t start, uintptr_t end, uintptr_t from, uintptr_t target) {
   struct rf_instruction in;
-  for (uintptr_t at = function->address; at <= from; at += in.length) {
-    if (!rf_decode((const uint8_t *)at, function->address + function->size - at, at, &in)) in.length = 1;
+  for (uintptr_t at = start; at <= from; at += in.length) {
+    if (!rf_decode((const uint8_t *)at, end - at, at, &in)) in.length = 1;
     else if (from < at + in.length) return in.immediate && in.target == target;
   }
   return false;
+}
+
+/* Code that no symbol names (PLT, stripped functions) is decoded from the end of the function before it, or its segment's start. */
+static uintptr_t unnamed_start(const struct rf_branch_query *q, uintptr_t address) {
+  uintptr_t start = q->text_start;
+  for (size_t i = 0; i < q->segment_count; i++)
+    if (address - q->segments[i].start < q->segments[i].end - q->segments[i].start) start = q->segments[i].start;
+  size_t low = 0, high = q->function_count;
+  while (low < high) {
+    size_t middle = (low + high) / 2;
+    if (q->functions[middle].address <= address) low = middle + 1;
+    else high = middle;
+  }
+  if (!low) return start;
+  uintptr_t end = q->functions[low - 1].address + q->functions[low - 1].size;
+  return end > start && end <= address ? end : start;
 }
 
 static void hit(void *user, size_t from, size_t to) {
@@ -54,22 +70,25 @@ static void hit(void *user, size_t from, size_t to) {
   const struct rf_branch_query *q = search->query;
   uintptr_t source = q->text_start + from, target = q->text_start + to;
   size_t index = start_at(q, target);
-  if (search->entered[index]) return;
+  uint16_t bit = (uint16_t)(1u << (target - q->starts[index]));
+  if (search->entered[index] & bit) return;
   const struct rf_extent *function = function_of(q, source);
   bool own = function && function->address == q->starts[index];
   if (target == q->starts[index] && !own) return; /* a tail call to its beginning */
-  if (!function || really_branches(function, source, target)) search->entered[index] = true;
+  uintptr_t start = function ? function->address : unnamed_start(q, source);
+  uintptr_t end = function ? function->address + function->size : q->text_end;
+  if (really_branches(start, end, source, target)) search->entered[index] |= bit;
 }
 
 static void mark(const struct rf_branch_query *q, uint64_t *targets) {
   for (size_t i = 0; i < q->start_count; i++) {
-    size_t first = q->starts[i] - q->text_start, count = rf_jump_reach((const uint8_t *)q->starts[i]);
+    size_t first = q->starts[i] - q->text_start, count = rf_jump_offset((const uint8_t *)q->starts[i]) + RF_JUMP_BYTES;
     for (size_t at = first; at < first + count && at < q->text_end - q->text_start; at++)
       targets[at / 64] |= (uint64_t)1 << (at % 64);
   }
 }
 
-bool rf_branches_find(const struct rf_branch_query *query, bool *entered) {
+bool rf_branches_find(const struct rf_branch_query *query, uint16_t *entered) {
   size_t bytes = query->text_end - query->text_start, map_bytes = (bytes / 64 + 1) * sizeof(uint64_t);
   uint64_t *targets = rf_pages(map_bytes);
   if (!targets) return false;

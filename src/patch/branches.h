@@ -23,5 +23,6 @@ struct rf_branch_query {
   size_t start_count;
 };
 
-/* Sets entered[i] where starts[i] is branched into. false without memory. The decoder must be open. Cost: about 1 ns a byte of text. */
-bool rf_branches_find(const struct rf_branch_query *query, bool *entered);
+/* Sets bit n of entered[i] where something branches to byte n of starts[i], or, for the byte at which its jump would lie, where the
+ * function itself does. false without memory. The decoder must be open. Cost: about 1 ns a byte of text. */
+bool rf_branches_find(const struct rf_branch_query *query, uint16_t *entered);

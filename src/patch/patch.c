@@ -7,6 +7,7 @@
 #include "arch/arch.h"
 #include "arch/stub.h"
 #include "base/memory.h"
+#include "patch/landing.h"
 #include "patch/near.h"
 #include "patch/text.h"
 
@@ -18,9 +19,11 @@ struct region {
   struct region *next;
 };
 
+/* What is written at the function: a long jump to the stub, or a short one to a landing that holds the long one. */
 struct jump {
-  uintptr_t address;
+  uintptr_t address, stub;
   uint32_t id;
+  uint8_t count;
   uint8_t bytes[RF_JUMP_BYTES];
 };
 
@@ -57,8 +60,8 @@ static struct region *region_for(const struct rf_patch_request *request) {
   return regions = fresh;
 }
 
-static bool room_for_jump(void) {
-  if (jump_count < jump_capacity) return true;
+static bool room_for_jumps(void) {
+  if (jump_count + 2 <= jump_capacity) return true;
   size_t capacity = jump_capacity ? jump_capacity * 2 : 256;
   struct jump *grown = rf_realloc(jumps, capacity * sizeof *grown);
   if (!grown) return false;
@@ -67,22 +70,71 @@ static bool room_for_jump(void) {
   return true;
 }
 
+static struct jump *add_jump(uintptr_t address, uintptr_t stub, uint32_t id) {
+  struct jump *jump = &jumps[jump_count++];
+  *jump = (struct jump){.address = address, .stub = stub, .id = id, .count = RF_JUMP_BYTES};
+  rf_jump_encode(address, stub, jump->bytes);
+  return jump;
+}
+
+/* One way to patch a function. */
+struct form { bool brief, whole; };
+
+/* Which forms the branches into the function's beginning leave. */
+static bool form_allowed(struct form form, uint16_t entered, size_t offset) {
+  unsigned taken = form.brief ? RF_SHORT_JUMP_BYTES : RF_JUMP_BYTES;
+  unsigned under_jump = ((1u << taken) - 1) << offset | 1u; /* its own beginning, and bytes that the jump covers */
+  return !(entered & under_jump) || form.whole;
+}
+
+static enum rf_refusal try_form(const struct rf_patch_request *request, struct form form, uintptr_t stub, uintptr_t landing,
+                                struct rf_stub_plan *plan) {
+  size_t offset = rf_jump_offset((const uint8_t *)request->address);
+  if (!form_allowed(form, request->entered, offset)) return RF_REFUSE_BRANCH_BACK;
+  bool into_padding = !form.brief && request->size < offset + RF_JUMP_BYTES;
+  if (form.brief && !landing) return RF_REFUSE_TOO_SHORT;
+  if (into_padding && !rf_landing_free(request->address + offset)) return RF_REFUSE_TOO_SHORT;
+  struct rf_stub_request build = {.code = (const uint8_t *)request->address, .size = request->size, .limit = request->limit,
+                                  .id = request->id, .entry = request->entry, .stub = stub,
+                                  .jump_bytes = form.brief ? RF_SHORT_JUMP_BYTES : RF_JUMP_BYTES, .whole = form.whole};
+  return rf_stub_build(&build, plan);
+}
+
+static void plan_jumps(const struct rf_patch_request *request, struct form form, uintptr_t stub, uintptr_t landing,
+                       const struct rf_stub_plan *plan) {
+  uintptr_t address = request->address + plan->jump_offset;
+  if (!form.brief) {
+    add_jump(address, stub, request->id);
+    if (request->size < plan->jump_offset + RF_JUMP_BYTES) rf_landing_take(address);
+    return;
+  }
+  rf_landing_take(landing);
+  add_jump(landing, stub, request->id); /* first, so that it is there when the short one is */
+  struct jump *jump = add_jump(address, stub, request->id);
+  jump->count = RF_SHORT_JUMP_BYTES;
+  rf_short_jump_encode(address, landing, jump->bytes);
+}
+
 const char *rf_patch_add(const struct rf_patch_request *request, uintptr_t *body) {
+  static const struct form forms[] = {{false, false}, {true, false}, {false, true}, {true, true}};
+  static struct rf_stub_plan plan; /* too large for a small stack; one planner at a time */
   struct region *region = region_for(request);
   if (!region) return rf_refusal_text(RF_REFUSE_OUT_OF_REACH);
-  if (!room_for_jump()) return "no memory";
-  struct rf_stub_plan plan;
-  uintptr_t stub = (uintptr_t)region->start + region->used;
-  enum rf_refusal refusal = rf_stub_build((const uint8_t *)request->address, request->size, request->limit, request->id,
-                                          request->entry, stub, &plan);
-  if (refusal != RF_PATCH_OK) return rf_refusal_text(refusal);
-  memcpy((void *)stub, plan.bytes, plan.length);
-  region->used += (plan.length + 15) & ~(size_t)15;
-  struct jump *jump = &jumps[jump_count++];
-  *jump = (struct jump){.address = request->address + plan.jump_offset, .id = request->id};
-  rf_jump_encode(jump->address, stub, jump->bytes);
-  *body = stub + RF_STUB_BODY;
-  return NULL;
+  if (!room_for_jumps()) return "no memory";
+  uintptr_t stub = (uintptr_t)region->start + region->used, landing = 0;
+  enum rf_refusal refusal = RF_PATCH_OK, first = RF_PATCH_OK;
+  for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+    if (forms[i].brief && !landing) landing = rf_landing_find(request);
+    refusal = try_form(request, forms[i], stub, landing, &plan);
+    if (i == 0) first = refusal;
+    if (refusal != RF_PATCH_OK) continue;
+    memcpy((void *)stub, plan.bytes, plan.length);
+    region->used += (plan.length + 15) & ~(size_t)15;
+    plan_jumps(request, forms[i], stub, landing, &plan);
+    *body = stub + RF_STUB_BODY;
+    return NULL;
+  }
+  return rf_refusal_text(first);
 }
 
 static bool seal(struct region *region) {
@@ -97,19 +149,13 @@ static bool in_sealed(uintptr_t stub) {
   return false;
 }
 
-static uintptr_t stub_of(const struct jump *jump) {
-  int32_t distance;
-  memcpy(&distance, jump->bytes + 1, sizeof distance);
-  return jump->address + RF_JUMP_BYTES + (uintptr_t)(intptr_t)distance;
-}
-
 size_t rf_patch_commit(void (*failed)(void *user, uint32_t id, const char *reason), void *user) {
   size_t failures = 0;
   for (struct region *r = regions; r; r = r->next)
     if (!seal(r)) r->sealed = 0;
   for (size_t i = 0; i < jump_count; i++) {
     struct jump *jump = &jumps[i];
-    if (in_sealed(stub_of(jump)) && rf_text_write((void *)jump->address, jump->bytes, RF_JUMP_BYTES) == 0) continue;
+    if (in_sealed(jump->stub) && rf_text_write((void *)jump->address, jump->bytes, jump->count) == 0) continue;
     failures++;
     failed(user, jump->id, "the kernel refuses to change its code");
   }

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "patch/branches.h"
+
 struct rf_patch_request {
   uintptr_t address;
   size_t size;            /* 0: unknown */
@@ -17,6 +19,9 @@ struct rf_patch_request {
   uint32_t id;            /* what the stub hands to the entry */
   const void *entry;
   uintptr_t low, high;    /* its module's code */
+  uint16_t entered;       /* bit n: something branches to its byte n (patch/branches.h) */
+  const struct rf_extent *functions; /* the module's, sorted, for padding between them; may be NULL */
+  size_t function_count;
 };
 
 struct rf_patch; /* one patched function */

@@ -49,7 +49,7 @@ struct sweep {
   size_t candidate_count, candidate_capacity;
   struct rf_extent *extents; /* of every function, to know where the next one begins */
   size_t extent_count, extent_capacity;
-  bool *entered; /* by candidate: its first bytes are branched into */
+  uint16_t *entered; /* by candidate: which of its first bytes are branched to */
   bool relocated;
 };
 
@@ -223,10 +223,17 @@ static void sort(void *base, size_t count, size_t size, int (*compare)(const voi
 
 /* ---- recording what was found ---- */
 
-static rf_ref demangled_ref(const char *name) {
-  char text[NAME_BYTES];
-  size_t length = rf_demangle(name, text, sizeof text);
-  return length ? rf_recording_string(text, length) : 0;
+/* What people call it: demangled, and a clone by the name of its source. 0: as it is. */
+static rf_ref shown_ref(const char *name) {
+  char text[NAME_BYTES], source[NAME_BYTES];
+  size_t base = rf_symbol_base_length(name);
+  bool clone = name[base] != '\0' && base < sizeof source;
+  if (clone) {
+    memcpy(source, name, base);
+    source[base] = '\0';
+  }
+  size_t length = rf_demangle(clone ? source : name, text, sizeof text);
+  return length ? rf_recording_string(text, length) : clone ? rf_recording_string(source, base) : 0;
 }
 
 static char *alias_text(const struct candidate *first, size_t count) {
@@ -258,7 +265,7 @@ static void record_skipped(const struct rf_module *module, const char *name, con
   rf_ref *root = rf_recording_root(RF_TABLE_SKIPPED);
   struct rf_skipped_entry *entry = rf_table_append(root, RF_TABLE_SKIPPED, sizeof *entry, PER_CHUNK);
   if (!entry) return;
-  rf_ref shown = demangled_ref(name);
+  rf_ref shown = shown_ref(name);
   entry->name = shown ? shown : rf_recording_text(name);
   entry->module = rf_recording_text(module->name);
   entry->reason = rf_recording_text(reason);
@@ -270,7 +277,7 @@ static bool record_function(const struct rf_traced *traced) {
   struct rf_function_entry *entry = rf_table_append(root, RF_TABLE_FUNCTION, sizeof *entry, PER_CHUNK);
   if (!entry) return false;
   entry->name = rf_recording_text(traced->name);
-  entry->demangled = demangled_ref(traced->name);
+  entry->demangled = shown_ref(traced->name);
   entry->aliases = rf_recording_text(traced->aliases);
   entry->module = rf_recording_text(base_name(traced->path));
   entry->module_path = rf_recording_text(traced->path);
@@ -330,26 +337,6 @@ static const char *resolve_ifunc(const struct sweep *s, struct candidate *candid
   return candidate->address >= start && candidate->address < end ? NULL : "its indirect function leads to another module";
 }
 
-static const char *patch(const struct sweep *s, const struct candidate *first, size_t aliases) {
-  for (size_t i = 0; i < aliases; i++) {
-    const char *reason = rf_refuse_name(s->module->name, first[i].name);
-    if (reason) return reason;
-  }
-  if (state.count >= MOST_FUNCTIONS) return "more functions than Refunc can time at once";
-  size_t limit, size = size_of(s, first->address, &limit);
-  struct rf_full full = full_of_aliases(first, aliases);
-  bool plain = !full.flags && full.mode == RF_CLOCK_PERF_COUNTER;
-  if (!plain && !rf_full_set(state.count, &full)) return "no memory";
-  struct rf_patch_request request = {.address = first->address, .size = size, .limit = limit, .id = state.count,
-                                     .entry = plain ? rf_enter : rf_enter_full, .low = s->module->text_start, .high = s->module->text_end};
-  uintptr_t body;
-  const char *reason = rf_patch_add(&request, &body);
-  if (reason) return reason;
-  if (!remember(s, first, aliases, size)) return "the recording is full";
-  rf_sites[state.count++].body = body;
-  return NULL;
-}
-
 /* Which candidates can't be entered by a jump in their first bytes, all in one scan of the module's code. */
 static bool find_branches(struct sweep *s) {
   uintptr_t *starts = rf_calloc(s->candidate_count, sizeof *starts);
@@ -369,10 +356,32 @@ static bool find_branches(struct sweep *s) {
   return found;
 }
 
-static bool any_entered(const struct sweep *s, size_t first, size_t count) {
-  for (size_t i = 0; i < count; i++)
-    if (s->entered[first + i]) return true;
-  return false;
+static uint16_t entered_bytes(const struct sweep *s, const struct candidate *first, size_t count) {
+  uint16_t entered = 0;
+  for (size_t i = 0; i < count; i++) entered |= s->entered[(size_t)(first - s->candidates) + i];
+  return entered;
+}
+
+static const char *patch(const struct sweep *s, const struct candidate *first, size_t aliases) {
+  for (size_t i = 0; i < aliases; i++) {
+    const char *reason = rf_refuse_name(s->module->name, first[i].name);
+    if (reason) return reason;
+  }
+  if (state.count >= MOST_FUNCTIONS) return "more functions than Refunc can time at once";
+  size_t limit, size = size_of(s, first->address, &limit);
+  struct rf_full full = full_of_aliases(first, aliases);
+  bool plain = !full.flags && full.mode == RF_CLOCK_PERF_COUNTER;
+  if (!plain && !rf_full_set(state.count, &full)) return "no memory";
+  struct rf_patch_request request = {.address = first->address, .size = size, .limit = limit, .id = state.count,
+                                     .entry = plain ? rf_enter : rf_enter_full, .low = s->module->text_start, .high = s->module->text_end,
+                                     .entered = entered_bytes(s, first, aliases),
+                                     .functions = s->extents, .function_count = s->extent_count};
+  uintptr_t body;
+  const char *reason = rf_patch_add(&request, &body);
+  if (reason) return reason;
+  if (!remember(s, first, aliases, size)) return "the recording is full";
+  rf_sites[state.count++].body = body;
+  return NULL;
 }
 
 static void patch_candidates(struct sweep *s) {
@@ -380,9 +389,7 @@ static void patch_candidates(struct sweep *s) {
   for (size_t i = 0, next; i < s->candidate_count; i = next) {
     const struct candidate *first = &s->candidates[i];
     for (next = i + 1; next < s->candidate_count && s->candidates[next].address == first->address;) next++;
-    const char *reason = !analysed ? "no memory to analyse its module"
-                         : any_entered(s, i, next - i) ? rf_refusal_text(RF_REFUSE_BRANCH_BACK)
-                                                       : patch(s, first, next - i);
+    const char *reason = analysed ? patch(s, first, next - i) : "no memory to analyse its module";
     if (reason) record_skipped(s->module, first->name, reason);
   }
 }

@@ -5,11 +5,14 @@
 
 #include "arch/x86_64/decode.h"
 
-#define WINDOW_INSTRUCTIONS 6 /* 5 bytes, and what the last instruction reaches over */
+#define WINDOW_INSTRUCTIONS 96 /* of a whole leaf; otherwise 5 at most */
+#define WHOLE_BYTES 400
 
 struct window {
   const uint8_t *code; /* the function */
   size_t start, end;   /* offsets in it */
+  size_t needed;       /* bytes from start that the jump takes, or the whole function */
+  bool whole;
   size_t count;
   size_t offset[WINDOW_INSTRUCTIONS];
   struct rf_instruction instruction[WINDOW_INSTRUCTIONS];
@@ -80,14 +83,18 @@ void rf_jump_encode(uintptr_t address, uintptr_t stub, uint8_t jump[RF_JUMP_BYTE
 
 static bool begins_with_endbr(const uint8_t *code) { return !memcmp(code, "\xf3\x0f\x1e\xfa", 4); }
 
-size_t rf_jump_reach(const uint8_t *code) { return (begins_with_endbr(code) ? 4 : 0) + RF_JUMP_BYTES; }
+size_t rf_jump_offset(const uint8_t *code) { return begins_with_endbr(code) ? 4 : 0; }
+
+void rf_short_jump_encode(uintptr_t address, uintptr_t landing, uint8_t jump[RF_SHORT_JUMP_BYTES]) {
+  jump[0] = 0xeb;
+  jump[1] = (uint8_t)(landing - (address + RF_SHORT_JUMP_BYTES));
+}
 
 static bool falls_through(const struct rf_instruction *in) {
   return in->flow != RF_FLOW_JUMP && in->flow != RF_FLOW_INDIRECT_JUMP && in->flow != RF_FLOW_RETURN;
 }
 
-/* Everything up to offset that is not an instruction of the function must be padding that no one runs. */
-static bool only_padding(const uint8_t *code, size_t from, size_t to) {
+bool rf_code_is_padding(const uint8_t *code, size_t from, size_t to) {
   struct rf_instruction in;
   while (from < to) {
     if (code[from] == 0) {
@@ -100,32 +107,41 @@ static bool only_padding(const uint8_t *code, size_t from, size_t to) {
   return true;
 }
 
+static enum rf_refusal check_movable(const struct window *w, const struct rf_instruction *in, size_t next) {
+  bool call = in->flow == RF_FLOW_CALL || in->flow == RF_FLOW_INDIRECT_CALL;
+  if (in->flow == RF_FLOW_OTHER) return RF_REFUSE_UNMOVABLE;
+  if (call && (w->whole || next < w->start + w->needed)) return RF_REFUSE_CALL_INSIDE;
+  if (w->whole && in->flow == RF_FLOW_INDIRECT_JUMP) return RF_REFUSE_BRANCH_BACK; /* by a table, who knows where */
+  return RF_PATCH_OK;
+}
+
 static enum rf_refusal collect(struct window *w, size_t limit) {
   size_t at = w->start;
-  while (at < w->start + RF_JUMP_BYTES && !w->ends_here) {
+  while (at < w->start + w->needed && at < limit) {
+    if (w->ends_here && !w->whole) break;
+    if (w->count == WINDOW_INSTRUCTIONS) return RF_REFUSE_BRANCH_BACK;
     struct rf_instruction *in = &w->instruction[w->count];
-    if (at >= limit) break;
     if (!rf_decode(w->code + at, 15, (uintptr_t)w->code + at, in)) return RF_REFUSE_UNDECODABLE;
-    if (in->flow == RF_FLOW_OTHER) return RF_REFUSE_UNMOVABLE;
     w->offset[w->count++] = at;
     at += in->length;
-    bool call = in->flow == RF_FLOW_CALL || in->flow == RF_FLOW_INDIRECT_CALL;
-    if (call && at < w->start + RF_JUMP_BYTES) return RF_REFUSE_CALL_INSIDE;
+    enum rf_refusal refusal = check_movable(w, in, at);
+    if (refusal != RF_PATCH_OK) return refusal;
     w->ends_here = !falls_through(in);
   }
   w->end = at;
-  if (at >= w->start + RF_JUMP_BYTES) return RF_PATCH_OK;
-  return only_padding(w->code, at, w->start + RF_JUMP_BYTES) ? RF_PATCH_OK : RF_REFUSE_TOO_SHORT;
+  if (at >= w->start + w->needed) return RF_PATCH_OK;
+  return rf_code_is_padding(w->code, at, w->start + w->needed) ? RF_PATCH_OK : RF_REFUSE_TOO_SHORT;
 }
 
 /* Where a branch of the window has to go now: to the moved instruction, or where it went before. */
 static bool moved_target(const struct window *w, uintptr_t target, uintptr_t *to) {
   uintptr_t first = (uintptr_t)w->code;
   *to = target;
-  if (target < first || target >= first + w->start + RF_JUMP_BYTES) return true;
+  if (target < first || target >= first + w->start + w->needed) return true;
+  if (target == first) target += w->start; /* over the endbr64 */
   for (size_t i = 0; i < w->count; i++)
-    if (first + w->offset[i] == target && w->moved[i]) {
-      *to = w->moved[i];
+    if (first + w->offset[i] == target) {
+      *to = w->moved[i] ? w->moved[i] : target; /* not known yet on the first round */
       return true;
     }
   return false;
@@ -216,19 +232,29 @@ void rf_stub_head(uint8_t *stub, uint32_t id, const void *entry) {
   memcpy(stub, plan.bytes, plan.length);
 }
 
-enum rf_refusal rf_stub_build(const uint8_t *code, size_t size, size_t limit, uint32_t id, const void *entry, uintptr_t stub,
-                              struct rf_stub_plan *plan) {
-  struct window w = {.code = code};
-  struct output out = {plan, stub, false};
-  *plan = (struct rf_stub_plan){0};
+/* Twice: the first round finds where each instruction comes to lie, so that the second can branch forward. */
+static enum rf_refusal move_twice(struct window *w, struct output *out) {
+  size_t head = out->plan->length;
+  enum rf_refusal refusal = move_window(w, out);
+  if (refusal != RF_PATCH_OK) return refusal;
+  out->plan->length = head;
+  return move_window(w, out);
+}
+
+enum rf_refusal rf_stub_build(const struct rf_stub_request *request, struct rf_stub_plan *plan) {
+  const uint8_t *code = request->code;
+  size_t bytes = request->size && request->size < request->limit ? request->size : request->limit;
+  struct window w = {.code = code, .start = rf_jump_offset(code), .needed = request->jump_bytes, .whole = request->whole};
+  struct output out = {plan, request->stub, false};
+  plan->length = 0;
   if (code[0] == 0xcc) return RF_REFUSE_PATCHED;
-  w.start = begins_with_endbr(code) ? 4 : 0;
-  size_t bytes = size && size < limit ? size : limit;
+  if (w.whole && (bytes > WHOLE_BYTES || bytes <= w.start)) return RF_REFUSE_BRANCH_BACK;
+  if (w.whole && bytes - w.start > w.needed) w.needed = bytes - w.start;
   enum rf_refusal refusal = collect(&w, bytes);
   if (refusal != RF_PATCH_OK) return refusal;
-  if (w.start + RF_JUMP_BYTES > limit) return RF_REFUSE_TOO_SHORT; /* the next function begins under the jump */
-  emit_head(&out, id, entry);
+  if (w.start + request->jump_bytes > request->limit) return RF_REFUSE_TOO_SHORT; /* the next function begins under the jump */
+  emit_head(&out, request->id, request->entry);
   plan->jump_offset = w.start;
-  plan->window_bytes = w.end - w.start < RF_JUMP_BYTES ? RF_JUMP_BYTES : w.end - w.start;
-  return move_window(&w, &out);
+  plan->window_bytes = w.end - w.start < request->jump_bytes ? request->jump_bytes : w.end - w.start;
+  return move_twice(&w, &out);
 }

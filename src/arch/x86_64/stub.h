@@ -9,8 +9,10 @@
  *   │ next: ...      │◀───────────────┼─ jmp next              │
  *   └────────────────┘                └────────────────────────┘
  *
- * The window is the run of whole instructions under the 5 bytes of the jump. Planning (here) touches nothing; the
- * patcher (src/patch) writes.
+ * The window is the run of whole instructions under the 5 bytes of the jump. Where a function is shorter, or something branches
+ * into its bytes 2 to 4, a jump of 2 bytes leads to a landing in the padding nearby, which holds the 5-byte jump. Where a leaf
+ * function loops back to its beginning, the stub holds all of it. Planning (here) touches nothing; the patcher (src/patch)
+ * writes.
  */
 #pragma once
 
@@ -18,9 +20,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RF_STUB_MAX 192
+#define RF_STUB_MAX 1536
 #define RF_STUB_BODY 24  /* where the relocated window starts */
 #define RF_JUMP_BYTES 5
+#define RF_SHORT_JUMP_BYTES 2
+#define RF_SHORT_JUMP_REACH 120 /* from the function to its landing */
 #define RF_STUB_ENTRY 16 /* offset of the pointer to the entry */
 
 enum rf_refusal {
@@ -38,6 +42,18 @@ enum rf_refusal {
 /* One line for people. */
 const char *rf_refusal_text(enum rf_refusal refusal);
 
+/* What to build a stub for. */
+struct rf_stub_request {
+  const uint8_t *code; /* the function */
+  size_t size;         /* 0: unknown */
+  size_t limit;        /* bytes up to the next known function or the end of the code */
+  uint32_t id;
+  const void *entry;   /* what the stub jumps to */
+  uintptr_t stub;      /* where it will lie */
+  size_t jump_bytes;   /* RF_JUMP_BYTES or RF_SHORT_JUMP_BYTES */
+  bool whole;          /* copy the whole function, which must be a leaf */
+};
+
 struct rf_stub_plan {
   uint8_t bytes[RF_STUB_MAX];
   size_t length;       /* of the stub */
@@ -45,19 +61,21 @@ struct rf_stub_plan {
   size_t window_bytes; /* from jump_offset */
 };
 
-/*
- * Plans the stub that will lie at stub for the function at code of size bytes (0: unknown). limit: bytes up to the next known
- * function or the end of the code. entry: what the stub jumps to. That nobody branches into the window is the caller's to
- * know (patch/branches.h). The decoder must be open. Cost: about 0.5 us.
- */
-enum rf_refusal rf_stub_build(const uint8_t *code, size_t size, size_t limit, uint32_t id, const void *entry, uintptr_t stub,
-                              struct rf_stub_plan *plan);
+/* Plans a stub. That nobody branches into the window is the caller's to know (patch/branches.h). The decoder must be open. Cost:
+ * about 0.5 us. */
+enum rf_refusal rf_stub_build(const struct rf_stub_request *request, struct rf_stub_plan *plan);
+
+/* The 2 bytes of the jump at address to a landing within RF_SHORT_JUMP_REACH. */
+void rf_short_jump_encode(uintptr_t address, uintptr_t landing, uint8_t jump[RF_SHORT_JUMP_BYTES]);
+
+/* Whether code from one offset to another is nothing but padding between functions. */
+bool rf_code_is_padding(const uint8_t *code, size_t from, size_t to);
 
 /* The 5 bytes of the jump at address to stub. */
 void rf_jump_encode(uintptr_t address, uintptr_t stub, uint8_t jump[RF_JUMP_BYTES]);
 
-/* How many bytes from its beginning a patched function must not be entered in. */
-size_t rf_jump_reach(const uint8_t *code);
+/* Where the jump goes in a function: 0, or 4 behind endbr64. */
+size_t rf_jump_offset(const uint8_t *code);
 
 /* The head of a stub alone: RF_STUB_BODY bytes that hand id to entry. */
 void rf_stub_head(uint8_t *stub, uint32_t id, const void *entry);

@@ -1,0 +1,81 @@
+/*
+ * See landing.h. Compilers align functions with nops or int3 that are never run: behind the end of one function, before the beginning of
+ * the next. Only functions of known size have a known end.
+ */
+#include "patch/landing.h"
+
+#include "arch/stub.h"
+#include "base/memory.h"
+#include "patch/patch.h"
+
+static uintptr_t *taken;
+static size_t taken_count, taken_capacity;
+
+void rf_landing_take(uintptr_t landing) {
+  if (taken_count == taken_capacity) {
+    size_t capacity = taken_capacity ? taken_capacity * 2 : 64;
+    uintptr_t *grown = rf_realloc(taken, capacity * sizeof *grown);
+    if (!grown) return;
+    taken = grown;
+    taken_capacity = capacity;
+  }
+  taken[taken_count++] = landing;
+}
+
+/* Linear: landings are few, and asked for by few functions. */
+bool rf_landing_free(uintptr_t address) {
+  for (size_t i = 0; i < taken_count; i++)
+    if (address < taken[i] + RF_JUMP_BYTES && taken[i] < address + RF_JUMP_BYTES) return false;
+  return true;
+}
+
+static uintptr_t in_gap(uintptr_t start, uintptr_t end, uintptr_t low, uintptr_t high) {
+  if (start < low) start = low;
+  if (end > high) end = high;
+  for (uintptr_t at = start; at + RF_JUMP_BYTES <= end; at++)
+    if (rf_landing_free(at)) return at;
+  return 0;
+}
+
+/* Where a function's code ends: by its symbol, or, where that gives no size (start-up code), behind its last instruction that is no
+ * padding, if nothing falls through there. 0: not known. */
+static uintptr_t end_of(const struct rf_extent *f, uintptr_t next) {
+  if (f->size) return f->address + f->size;
+  struct rf_instruction in;
+  uintptr_t end = 0;
+  for (uintptr_t at = f->address; at < next; at += in.length) {
+    if (!rf_decode((const uint8_t *)at, next - at, at, &in)) return 0;
+    if (in.padding) continue;
+    bool leaves = in.flow == RF_FLOW_RETURN || in.flow == RF_FLOW_JUMP || in.flow == RF_FLOW_INDIRECT_JUMP;
+    end = leaves ? at + in.length : 0;
+  }
+  return end;
+}
+
+static size_t first_behind(const struct rf_patch_request *r, uintptr_t address) {
+  size_t low = 0, high = r->function_count;
+  while (low < high) {
+    size_t middle = (low + high) / 2;
+    if (r->functions[middle].address < address) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+uintptr_t rf_landing_find(const struct rf_patch_request *r) {
+  uintptr_t low = r->address - RF_SHORT_JUMP_REACH, high = r->address + RF_SHORT_JUMP_REACH;
+  if (!r->functions || low > r->address) return 0;
+  size_t i = first_behind(r, low);
+  if (i) i--;
+  uintptr_t end = 0; /* of everything so far: functions may overlap */
+  for (; i + 1 < r->function_count && r->functions[i].address < high; i++) {
+    const struct rf_extent *f = &r->functions[i];
+    uintptr_t next = r->functions[i + 1].address, known = end_of(f, next);
+    if (known > end) end = known;
+    if (!known || next < end + RF_JUMP_BYTES || next <= low) continue;
+    if (!rf_code_is_padding((const uint8_t *)end, 0, next - end)) continue;
+    uintptr_t landing = in_gap(end, next, low, high);
+    if (landing) return landing;
+  }
+  return 0;
+}
