@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "elf/pattern.h"
+
 /* --- taking --- */
 
 static enum rf_taken wrong(int ignored) {
@@ -66,11 +68,29 @@ static void complain(void *user, const char *message) {
   rf_fail(0, "%s", message);
 }
 
+/* The number of a list's patterns that are none; each is complained about. */
+static int bad_patterns(const struct rf_options *options, enum rf_option option) {
+  const struct rf_option_item *items;
+  size_t count = rf_option_list(options, option, &items);
+  struct rf_pattern_set *set = rf_pattern_set_new();
+  char error[512];
+  int bad = 0;
+  for (size_t i = 0; set && i < count; i++) {
+    if (rf_pattern_add(set, items[i].text, error, sizeof error) >= 0) continue;
+    rf_fail(0, "%s: %s: %s", items[i].origin, rf_option_key(option), error);
+    bad++;
+  }
+  rf_pattern_set_free(set);
+  return bad;
+}
+
 int rf_settings_load(struct rf_settings *settings) {
   struct rf_option_sources sources = {environ, settings->assignment, settings->config};
   int errors = 0;
   settings->options = rf_options_load(&sources, complain, NULL, &errors);
-  if (settings->options) return errors;
+  if (settings->options)
+    return errors + bad_patterns(settings->options, RF_OPT_TRACE_FUNCTIONS) +
+           bad_patterns(settings->options, RF_OPT_TRACE_EXCLUDE);
   rf_fail(0, "out of memory");
   return 1;
 }
