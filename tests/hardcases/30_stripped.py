@@ -21,7 +21,7 @@ def counts(program):
     return {function["name"]: function["calls"] for function in result.functions}
 
 
-compile_source("main.c", "full", ["-O2", "-rdynamic"])
+compile_source("main.c", "full", ["-O2", "-rdynamic", "-Wl,--build-id=none"])
 BOTH = {"hidden": 100, "exported": 100}
 check(counts("full") == BOTH, "with its symbols")
 
