@@ -19,16 +19,16 @@ enum rf_backing {
  * inherited (MADV_DONTFORK): a child finds base NULL and locks free, whichever system call made it.
  */
 struct rf_recording {
-  char *base;        /* NULL: no recording; set last, when everything else is */
-  char *space;       /* the reserved address space; base once it is published */
-  uint64_t reserved; /* its size */
-  uint64_t mapped;   /* backed by the file or memory: never a SIGBUS below it */
-  uint64_t cap;      /* backed at most */
+  char *base;              /* NULL: no recording; set last, when everything else is */
+  char *space;             /* the reserved address space; base once it is published */
+  uint64_t reserved;       /* its size */
+  _Atomic uint64_t mapped; /* backed by the file or memory: never a SIGBUS below it */
+  uint64_t cap;            /* backed at most */
   enum rf_backing backing;
   uint32_t pid;
-  uint32_t exhausted; /* growing failed; the next flush allows another try */
-  uint32_t sealed;    /* no system call any more */
-  uint32_t finished;
+  _Atomic uint32_t exhausted; /* growing failed; the next flush allows another try */
+  _Atomic uint32_t sealed;    /* no system call any more */
+  _Atomic uint32_t finished;
   uint32_t uid;
   struct rf_lock grow_lock, cold_lock, flush_lock;
   uint64_t live_dev, live_inode, output_dev, output_inode;

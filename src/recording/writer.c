@@ -79,7 +79,7 @@ static int map_step(struct rf_recording *r, int fd, uint64_t step) {
   if (!rf_raw_map(at, step, PROT_READ | PROT_WRITE, flags, fd, fd < 0 ? 0 : r->mapped)) return -ENOMEM;
   rf_raw_advise(at, step, MADV_DONTFORK);
   rf_raw_advise(at, step, MADV_DONTDUMP);
-  __atomic_store_n(&r->mapped, r->mapped + step, __ATOMIC_RELEASE);
+  r->mapped += step;
   return 0;
 }
 
@@ -154,7 +154,7 @@ void rf_recording_grow_ahead(struct rf_recording *r) {
 void rf_recording_seal(void) {
   if (!rf_recording_header()) return;
   rf_recording_grow_ahead(self);
-  __atomic_store_n(&self->sealed, 1, __ATOMIC_SEQ_CST);
+  self->sealed = 1;
   uint64_t signals = rf_raw_signals_block();
   rf_lock_take(&self->grow_lock); /* whoever is growing just now */
   rf_lock_give(&self->grow_lock);
@@ -370,7 +370,7 @@ static void *claim(uint64_t bytes, uint64_t alignment) {
   uint64_t used = __atomic_load_n(&header->used_bytes, __ATOMIC_RELAXED);
   for (;;) {
     uint64_t start = round_up(used, alignment), end = start + bytes;
-    if (end > __atomic_load_n(&self->mapped, __ATOMIC_ACQUIRE)) {
+    if (end > self->mapped) {
       if (!grow(self, end)) return NULL;
     } else if (__atomic_compare_exchange_n(&header->used_bytes, &used, end, true, __ATOMIC_RELAXED,
                                            __ATOMIC_RELAXED)) {
