@@ -3,10 +3,12 @@
  * forms call each other by names that a preload does not see.
  */
 #include <errno.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "preload/environment.h"
 #include "preload/export.h"
 #include "preload/next.h"
 #include "session/session.h"
@@ -24,13 +26,28 @@
     exec_result;                                                                                                       \
   })
 
-EXPORT int execve(const char *path, char *const argv[], char *const envp[]) { return EXEC(NEXT(execve)(path, argv, envp)); }
-EXPORT int execv(const char *path, char *const argv[]) { return EXEC(NEXT(execv)(path, argv)); }
-EXPORT int execvp(const char *file, char *const argv[]) { return EXEC(NEXT(execvp)(file, argv)); }
-EXPORT int execvpe(const char *file, char *const argv[], char *const envp[]) { return EXEC(NEXT(execvpe)(file, argv, envp)); }
-EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) { return EXEC(NEXT(fexecve)(fd, argv, envp)); }
+EXPORT int execve(const char *path, char *const argv[], char *const envp[]) {
+  return EXEC(NEXT(execve)(path, argv, RF_CHILD_ENVIRONMENT(envp)));
+}
+EXPORT int execvpe(const char *file, char *const argv[], char *const envp[]) {
+  return EXEC(NEXT(execvpe)(file, argv, RF_CHILD_ENVIRONMENT(envp)));
+}
+EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) {
+  return EXEC(NEXT(fexecve)(fd, argv, RF_CHILD_ENVIRONMENT(envp)));
+}
 EXPORT int execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags) {
-  return EXEC(NEXT(execveat)(fd, path, argv, envp, flags));
+  return EXEC(NEXT(execveat)(fd, path, argv, RF_CHILD_ENVIRONMENT(envp), flags));
+}
+EXPORT int execv(const char *path, char *const argv[]) { return execve(path, argv, environ); }
+EXPORT int execvp(const char *file, char *const argv[]) { return execvpe(file, argv, environ); }
+
+EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attributes,
+                       char *const argv[], char *const envp[]) {
+  return NEXT(posix_spawn)(pid, path, actions, attributes, argv, RF_CHILD_ENVIRONMENT(envp));
+}
+EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attributes,
+                        char *const argv[], char *const envp[]) {
+  return NEXT(posix_spawnp)(pid, file, actions, attributes, argv, RF_CHILD_ENVIRONMENT(envp));
 }
 
 /* Collects the arguments of execl, execlp, execle; the environment follows the NULL. On the stack: a vfork child may be calling. */

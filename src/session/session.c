@@ -47,6 +47,10 @@ static struct {
 
 bool rf_session_active(void) { return session.active; }
 
+static bool children_ignored(void) { return rf_option_choice(session.options, RF_OPT_CHILDREN) == 1; }
+
+bool rf_session_follows_children(void) { return session.active && !children_ignored(); }
+
 /* ---- start ---- */
 
 static void complain(void *user, const char *message) {
@@ -243,7 +247,7 @@ static bool forked(void) {
   rf_calls_inherit();
   session.ancestry.is_root = false;
   session.finished = 0;
-  if (rf_option_choice(session.options, RF_OPT_CHILDREN) == 1 || !create_recording()) {
+  if (children_ignored() || !create_recording()) {
     session.active = false;
     rf_calls_silence();
     rf_heap_start(false);

@@ -15,6 +15,8 @@
 void rf_session_start(int argc, char **argv, char **envp);
 /* Whether this process is recorded. */
 bool rf_session_active(void);
+/* Whether its children are, too (refunc.children). */
+bool rf_session_follows_children(void);
 /* The process ends with this status: from exit's last handler, _exit, quick_exit. Does its work once. */
 void rf_session_finish(int status);
 
