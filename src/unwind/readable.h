@@ -10,8 +10,9 @@ enum { RF_PAGE = 4096 };
 
 /*
  * Whether the page that holds address can be read. rt_sigprocmask copies the new mask before it refuses an
- * unknown operation: -EFAULT says that it could not, -EINVAL that it could, and nothing changes. It is the
- * system call that every filter allows. Signal-safe. Cost: about 100 ns.
+ * unknown operation: -EFAULT says that it could not, -EINVAL that it could, and nothing changes. System call
+ * filters of programs with a libc allow it; where one refuses, memory counts as unreadable. Signal-safe.
+ * Cost: about 100 ns.
  */
 static inline bool rf_page_readable(uintptr_t address) {
   return rf_syscall(SYS_rt_sigprocmask, ~0l, address & ~(uintptr_t)7, 0, 8) == -22 /* EINVAL */;

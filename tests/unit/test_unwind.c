@@ -283,7 +283,7 @@ static void visit_nothing(struct draw *draw) { draw->sink++; }
 
 static void shapes_few(void) {
   struct draw draw = {.state = 4711, .visit = visit_nothing};
-  for (int i = 0; i < 8; i++) shapes_next(&draw, 5);
+  for (int i = 0; i < 5; i++) shapes_next(&draw, 5);
 }
 
 static void bind_lazily(void) {
