@@ -239,7 +239,7 @@ Test(options, unknown_names_in_the_environment_are_said) {
   complains("did you mean REFUNC_TRACE?", NULL);
   load(NULL, ENV("REFUNC_COMPLETELY_ELSE=1"), NULL);
   complains("REFUNC_COMPLETELY_ELSE: there is no such option ('refunc config' lists them)", NULL);
-  load(NULL, ENV("REFUNC_RUN=1", "REFUNC_CHECK=1", "REFUNCX=1", "MY_REFUNC_X=2"), NULL);
+  load(NULL, ENV("REFUNC__RUN=1", "REFUNC__CHECK=1", "REFUNCX=1", "MY_REFUNC_X=2"), NULL);
   cr_assert_eq(errors, 0, "%s", said);
 }
 
