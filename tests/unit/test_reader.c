@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -84,6 +85,7 @@ static pid_t start_writer(void (*body)(int announce), int *announced) {
   cr_assert_geq(child, 0);
   if (child == 0) {
     close(ends[0]);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test must not leave it */
     body(ends[1]);
     _exit(0);
   }
