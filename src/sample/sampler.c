@@ -38,6 +38,7 @@
 #define GUARD_BYTES 4096u
 #define STOP_NS (SECOND / 5)
 #define RETIRE_NS SECOND
+#define GONE_NS (SECOND / 50)
 #define LEAST_INTERVAL_NS 1000000
 
 enum wish { RUN, STOP, RETIRE }; /* retire: end, the last totals come later */
@@ -195,11 +196,21 @@ static bool join_thread(int64_t deadline_ns) {
   }
 }
 
+/* The kernel tells that a thread has ended some microseconds before it is gone from the process's list:
+ * whoever looks there for threads with the old credentials shall find none. */
+static void see_it_gone(uint32_t tid) {
+  int64_t deadline_ns = rf_monotonic_ns() + GONE_NS;
+  while (rf_syscall(SYS_tgkill, rf_syscall(SYS_getpid), tid, 0) == 0 && rf_monotonic_ns() < deadline_ns)
+    rf_syscall(SYS_sched_yield);
+}
+
 /* A thread that does not end in time is left as it is, its stack too. */
 static bool end_thread(enum wish how, int64_t deadline_ns) {
+  uint32_t tid = __atomic_load_n(&sampler.tid, __ATOMIC_ACQUIRE);
   __atomic_store_n(&sampler.wish, how, __ATOMIC_RELEASE);
   rf_syscall(SYS_futex, &sampler.wish, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1);
   if (!join_thread(deadline_ns)) return false;
+  if (tid) see_it_gone(tid);
   drop_stack();
   return true;
 }

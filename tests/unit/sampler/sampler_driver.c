@@ -122,12 +122,6 @@ static int64_t task_count(void) {
   return count - 2;
 }
 
-/* The kernel lists a thread for some microseconds after it has told that the thread ended. */
-static bool one_task(void) {
-  for (int i = 0; i < 1000 && task_count() > 1; i++) nap(0.001);
-  return task_count() == 1;
-}
-
 static double recorded_cpu_seconds(void) {
   return (double)(system_entry()->user_ns + system_entry()->sys_ns) / 1e9;
 }
@@ -340,7 +334,7 @@ static void case_single(void) {
   CHECK(__libc_single_threaded, "libc takes the process for multi-threaded");
   rf_sampler_stop();
   CHECK(__libc_single_threaded, "libc takes the process for multi-threaded");
-  CHECK(one_task(), "%ld tasks", task_count());
+  CHECK(task_count() == 1, "%ld tasks", task_count());
   CHECK(system_entry()->metric[RF_METRIC_THREADS].max == 1, "%g",
         system_entry()->metric[RF_METRIC_THREADS].max);
 }
@@ -445,7 +439,7 @@ static void seal(bool retired) {
   burn(&length);
   rf_sampler_seal("the app installs a seccomp filter");
   CHECK(fabs(recorded_cpu_seconds() - own_cpu_seconds()) < 0.02, "%g s", recorded_cpu_seconds());
-  CHECK(one_task(), "%ld tasks", task_count());
+  CHECK(task_count() == 1, "%ld tasks", task_count());
   CHECK(KNOWN(user_ns), "no totals");
   deny(SYS_openat, SECCOMP_RET_KILL_PROCESS);
   rf_sampler_stop();
@@ -460,7 +454,7 @@ static void case_retire(void) {
   begin();
   nap(0.25);
   rf_sampler_retire("the app drops privileges");
-  CHECK(one_task(), "%ld tasks", task_count());
+  CHECK(task_count() == 1, "%ld tasks", task_count());
   uint64_t samples = system_entry()->samples;
   double length = 0.3;
   burn(&length);
@@ -496,7 +490,7 @@ static void case_fork(void) {
     failures = 0;
     rf_recording_forget();
     rf_sampler_forget();
-    CHECK(one_task(), "%ld tasks", task_count());
+    CHECK(task_count() == 1, "%ld tasks", task_count());
     begin();
     nap(0.25);
     rf_sampler_stop();
