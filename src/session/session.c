@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/options.h"
+#include "base/quiet.h"
 #include "base/signals.h"
 #include "heap/allocator.h"
 #include "heap/counters.h"
@@ -276,6 +277,7 @@ void rf_session_after_fork(struct rf_fork_token token, bool child) {
 /* Memory is the parent's in a vfork child, but the process is not. */
 static bool in_vfork_child(void) {
   struct rf_header *header = rf_recording_header();
+  if (rf_quiet()) return false; /* asking may kill; such a child would end the recording early at worst */
   return header && header->pid != (uint32_t)rf_syscall(SYS_getpid) && !rf_threads_forked();
 }
 
@@ -299,6 +301,7 @@ void rf_session_before_seccomp(void) {
   if (!session.active || in_vfork_child()) return;
   rf_sampler_seal("the app installed a system call filter");
   rf_recording_seal();
+  rf_quiet_begin();
 }
 
 /* ---- finish ---- */
@@ -347,14 +350,24 @@ static void report(void) {
   else report_to_file(where, own ? session.output : report_source());
 }
 
+/* Behind a system call filter only the cycle counter tells the time. */
+static void record_end(struct rf_header *header) {
+  header->end_cycles = rf_cycles();
+  if (rf_quiet()) {
+    double seconds = (double)(header->end_cycles - header->start_cycles) / header->cycles_per_second;
+    header->end_monotonic_ns = header->start_monotonic_ns + (int64_t)(seconds * 1e9);
+    return;
+  }
+  header->end_monotonic_ns = rf_monotonic_ns();
+  header->cycles_per_second = rf_clock_refine(header->start_cycles, header->start_monotonic_ns, header->end_cycles,
+                                              header->end_monotonic_ns, header->cycles_per_second);
+}
+
 static void finish_recording(int status) {
   struct rf_header *header = rf_recording_header();
   header->exit_kind = RF_EXIT_EXITED;
   header->exit_code = status & 0xff;
-  header->end_monotonic_ns = rf_monotonic_ns();
-  header->end_cycles = rf_cycles();
-  header->cycles_per_second = rf_clock_refine(header->start_cycles, header->start_monotonic_ns, header->end_cycles,
-                                              header->end_monotonic_ns, header->cycles_per_second);
+  record_end(header);
   header->dropped_calls += rf_calls_dropped();
   header->memory_bytes = rf_memory_bytes();
 }
@@ -369,7 +382,7 @@ void rf_session_finish(int status) {
     rf_threads_settle();
     finish_recording(status);
     rf_recording_flush(true);
-    report();
+    if (!rf_quiet()) report();
   }
   rf_internal_leave();
 }

@@ -47,7 +47,7 @@ uint64_t rf_full_clock(uint32_t id, uint64_t now) {
 
 static void map_extras(struct rf_chunk_header *chunk) {
   uint64_t mask = rf_signals_block();
-  if (!chunk->extras) {
+  if (!chunk->extras && !rf_quiet()) {
     long pages = rf_syscall(SYS_mmap, 0, PER_CHUNK * sizeof(struct rf_extra), PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (pages > 0) chunk->extras = (void *)pages;

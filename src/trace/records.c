@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include "base/lock.h"
+#include "base/quiet.h"
 
 #define SLACK 4096ul /* behind a chunk: a handler that claims while a full chunk is being replaced stays in mapped memory */
 #define PER_CHUNK (RF_RECORD_CHUNK / RF_RECORD_BYTES)
@@ -23,6 +24,7 @@ static struct {
 
 static struct rf_chunk_header *map_chunk(struct rf_thread *thread) {
   uintptr_t bytes = 2ul * RF_RECORD_CHUNK + SLACK;
+  if (rf_quiet()) return NULL;
   long got = rf_syscall(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (got < 0) return NULL;
   uintptr_t start = ((uintptr_t)got + RF_RECORD_CHUNK - 1) & ~(uintptr_t)(RF_RECORD_CHUNK - 1);
@@ -91,6 +93,7 @@ void rf_records_clear(struct rf_thread *thread, void (*visit)(struct rf_record *
 static uint32_t bucket_of(uintptr_t position) { return (uint32_t)(position >> 4) % FOREIGN_BUCKETS; }
 
 static struct foreign *more_foreign(void) {
+  if (rf_quiet()) return NULL;
   long got = rf_syscall(SYS_mmap, 0, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (got < 0) return NULL;
   struct foreign *fresh = (struct foreign *)got;
