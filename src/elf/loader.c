@@ -6,18 +6,48 @@
 #include <stddef.h>
 #include <sys/auxv.h>
 
-static const struct r_debug *find_debug(void) {
-  const Elf64_Phdr *headers = (const Elf64_Phdr *)getauxval(AT_PHDR), *dynamic = NULL;
-  size_t count = getauxval(AT_PHNUM);
-  uintptr_t load = 0;
-  for (size_t i = 0; headers && i < count; i++) {
-    if (headers[i].p_type == PT_PHDR) load = (uintptr_t)headers - headers[i].p_vaddr;
-    if (headers[i].p_type == PT_DYNAMIC) dynamic = &headers[i];
+/* The executable, as the kernel tells every process. */
+struct program {
+  const Elf64_Phdr *headers, *dynamic;
+  size_t count;
+  uintptr_t load;
+};
+
+static struct program find_program(void) {
+  struct program p = {.headers = (const Elf64_Phdr *)getauxval(AT_PHDR), .count = getauxval(AT_PHNUM)};
+  for (size_t i = 0; p.headers && i < p.count; i++) {
+    if (p.headers[i].p_type == PT_PHDR) p.load = (uintptr_t)p.headers - p.headers[i].p_vaddr;
+    if (p.headers[i].p_type == PT_DYNAMIC) p.dynamic = &p.headers[i];
   }
-  if (!dynamic) return NULL;
-  for (const Elf64_Dyn *entry = (const Elf64_Dyn *)(load + dynamic->p_vaddr); entry->d_tag != DT_NULL; entry++)
-    if (entry->d_tag == DT_DEBUG) return (const struct r_debug *)entry->d_un.d_ptr;
-  return NULL;
+  return p;
+}
+
+/* The value of a dynamic entry of the executable, 0 when there is none. */
+static uintptr_t dynamic_value(const struct program *p, Elf64_Sxword tag) {
+  if (!p->dynamic) return 0;
+  for (const Elf64_Dyn *entry = (const Elf64_Dyn *)(p->load + p->dynamic->p_vaddr); entry->d_tag != DT_NULL; entry++)
+    if (entry->d_tag == tag) return entry->d_un.d_ptr;
+  return 0;
+}
+
+static const struct r_debug *find_debug(void) {
+  struct program p = find_program();
+  return (const struct r_debug *)dynamic_value(&p, DT_DEBUG);
+}
+
+bool rf_loader_in_program(const void *address) {
+  struct program p = find_program();
+  for (size_t i = 0; i < p.count; i++)
+    if (p.headers[i].p_type == PT_LOAD && (uintptr_t)address - (p.load + p.headers[i].p_vaddr) < p.headers[i].p_memsz) return true;
+  return false;
+}
+
+void rf_loader_run_preinit(int argc, char **argv, char **envp) {
+  typedef void preinit(int argc, char **argv, char **envp);
+  struct program p = find_program();
+  uintptr_t array = dynamic_value(&p, DT_PREINIT_ARRAY);
+  size_t count = dynamic_value(&p, DT_PREINIT_ARRAYSZ) / sizeof(preinit *);
+  for (size_t i = 0; array && i < count; i++) ((preinit **)(p.load + array))[i](argc, argv, envp);
 }
 
 uintptr_t rf_loader_notifier(void) {

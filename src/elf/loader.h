@@ -8,3 +8,8 @@
 uintptr_t rf_loader_notifier(void);
 /* Whether the loader says that its list is whole now (RT_CONSISTENT), as against being changed. */
 bool rf_loader_consistent(void);
+
+/* Whether address lies in the executable. */
+bool rf_loader_in_program(const void *address);
+/* Runs the executable's DT_PREINIT_ARRAY, ahead of the loader, which runs it again. */
+void rf_loader_run_preinit(int argc, char **argv, char **envp);
