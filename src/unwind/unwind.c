@@ -285,14 +285,20 @@ static bool in_window(const struct walk *w, uintptr_t address) {
   return address >= w->start && address < w->end && w->end - address >= sizeof(uintptr_t);
 }
 
+/* Makes sure that a word can be read, outside the current window. */
+static bool find_word(struct walk *w, uintptr_t address) {
+  uintptr_t last = address + sizeof(uintptr_t) - 1;
+  const struct window *known = window_of(w, address);
+  if (known && last < known->end && last > address) return true;
+  if (last < address || !open_window(w, address) || !open_window(w, last)) return false;
+  struct window *current = window_of(w, w->sp); /* it may have become longer */
+  if (current) w->start = current->start, w->end = current->end;
+  return true;
+}
+
 /* Reads a word anywhere. False: it can't be read. */
-static bool load(struct walk *w, uintptr_t address, uintptr_t *value) {
-  if (!in_window(w, address)) {
-    uintptr_t last = address + sizeof(uintptr_t) - 1;
-    if (last < address || !open_window(w, address) || !open_window(w, last)) return false;
-    struct window *current = window_of(w, w->sp); /* it may have become longer */
-    if (current) w->start = current->start, w->end = current->end;
-  }
+static inline bool load(struct walk *w, uintptr_t address, uintptr_t *value) {
+  if (!in_window(w, address) && !find_word(w, address)) return false;
   memcpy(value, (const void *)address, sizeof *value);
   return true;
 }
@@ -415,31 +421,30 @@ static void gather(struct walk *w, struct apply *a) {
   a->cfa = 0;
 }
 
-/* Where the caller's pc is read, if it is read from one place; NULL otherwise. */
-static void caller_registers(struct apply *a, const struct rf_rule *rule, struct rf_registers *next,
-                             uint32_t *valid) {
-  *valid = 0;
-  for (int reg = 0; reg < RF_REG_STACK + (a->w->full ? RF_REGISTERS - RF_REG_STACK - 1 : 0); reg++) {
-    if (!a->w->full && reg != RF_REG_FRAME && reg != RF_REG_RECORD) continue;
-    if (reg == RF_REG_STACK) continue;
+/* Registers besides the stack pointer and pc: those that the walk follows. */
+static uint32_t caller_registers(struct apply *a, const struct rf_rule *rule, struct rf_registers *next) {
+  uint32_t follow = 1u << RF_REG_FRAME | 1u << RF_REG_RECORD, valid = 0;
+  if (a->w->full) follow = RF_ALL_REGISTERS & ~(1u << RF_REG_STACK | 1u << RF_REG_RETURN);
+  for (; follow; follow &= follow - 1) {
+    int reg = __builtin_ctz(follow);
     if (caller_register(a, rule, reg, &next->at[reg]))
-      *valid |= 1u << reg;
+      valid |= 1u << reg;
     else
       next->at[reg] = 0;
   }
+  return valid;
 }
 
 /* Any rule, applied to any frame. */
 static enum stop apply_rule(struct walk *w, const struct rf_rule *rule) {
   struct apply a;
   struct rf_registers next;
-  uint32_t valid;
   uintptr_t sp, pc;
   gather(w, &a);
   if (!place_value(&a, &rule->cfa, false, &a.cfa)) return FAILED;
   if (!caller_register(&a, rule, RF_REG_STACK, &sp) || !caller_register(&a, rule, RF_REG_RETURN, &pc))
     return FAILED;
-  caller_registers(&a, rule, &next, &valid);
+  uint32_t valid = caller_registers(&a, rule, &next);
   /* These may lead to another stack; elsewhere a caller's frame lies above, unless the return address is in a
    * register. */
   bool moves = rule->signal || rule->at[RF_REG_STACK].base != RF_BASE_CFA || rule->cfa.base == RF_REG_FRAME;
