@@ -140,11 +140,31 @@ static bool needs_more(const struct rf_place *place) {
   return false;
 }
 
+/* Whether a place is [RECORD + n], n small: loaded as a value, or the place where a register is saved. */
+static bool in_record(const struct rf_place *place, enum rf_how how, bool deref) {
+  return place->how == how && place->base == RF_REG_RECORD && place->deref == deref && place->offset >= 0 &&
+         place->offset < 256 && place->offset % 8 == 0;
+}
+
+/* The offsets of an entry's rule, or 0 for other rules. */
+static uint64_t entry_word(const struct rf_rule *rule) {
+  const struct rf_place *sp = &rule->at[RF_REG_STACK], *ret = &rule->at[RF_REG_RETURN],
+                        *rec = &rule->at[RF_REG_RECORD];
+  if (rule->signal || !in_record(&rule->cfa, RF_IS, true) || !in_record(sp, RF_IS, true) || sp->add < 0 ||
+      sp->add > 255)
+    return 0;
+  if (!in_record(ret, RF_AT, false) || !in_record(rec, RF_AT, false)) return 0;
+  for (int reg = 0; reg < RF_REG_RETURN; reg++)
+    if (reg != RF_REG_STACK && reg != RF_REG_RECORD && rule->at[reg].how != RF_SAME) return 0;
+  return RF_WORD_ENTRY | (uint64_t)sp->offset << 24 | (uint64_t)ret->offset << 32 |
+         (uint64_t)rec->offset << 40 | (uint64_t)sp->add << 48;
+}
+
 static struct rf_found pool_word(const struct rf_rule *rule) {
   bool more = needs_more(&rule->cfa) || needs_more(&rule->at[RF_REG_STACK]) ||
               needs_more(&rule->at[RF_REG_FRAME]) || needs_more(&rule->at[RF_REG_RECORD]) ||
               needs_more(&rule->at[RF_REG_RETURN]);
-  return (struct rf_found){.word = RF_KIND_POOL | (more ? RF_WORD_NEEDS_ALL : 0)};
+  return (struct rf_found){.word = RF_KIND_POOL | (more ? RF_WORD_NEEDS_ALL : 0) | entry_word(rule)};
 }
 
 struct rf_found rf_rules_condense(const struct rf_rule *rule) {

@@ -40,6 +40,13 @@ enum rf_kind {
 #define RF_WORD_NEEDS_ALL                                                                                    \
   ((uint64_t)1 << 3) /* RF_KIND_POOL: more than STACK, FRAME and RECORD go into it                           \
                       */
+/* RF_KIND_POOL: the frame of a timing entry, whose record RECORD points to. The record holds the caller's pc,
+ * RECORD and, less a constant, stack pointer; everything else is unchanged. Offsets into it in bytes. */
+#define RF_WORD_ENTRY ((uint64_t)1 << 4)
+#define RF_WORD_ENTRY_STACK(word) ((uintptr_t)((word) >> 24 & 0xff))
+#define RF_WORD_ENTRY_RETURN(word) ((uintptr_t)((word) >> 32 & 0xff))
+#define RF_WORD_ENTRY_RECORD(word) ((uintptr_t)((word) >> 40 & 0xff))
+#define RF_WORD_ENTRY_ADDED(word) ((uintptr_t)((word) >> 48 & 0xff))
 #define RF_WORD_CFA(word) ((uintptr_t)((word) >> 5 & 0x7fffff8))
 #define RF_WORD_FRAME(word) ((uintptr_t)((word) >> 29 & 0x7fff8))
 #define RF_WORD_RECORD(word) ((uintptr_t)((word) >> 48) << 3)

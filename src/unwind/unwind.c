@@ -44,7 +44,7 @@ enum { WINDOWS = 6, WINDOW_PAGES_MAX = 1024, READS_MAX = 48, VERIFICATIONS_MAX =
 
 /* Liveness: a bit for each register that is kept across calls, and one for "never join here". */
 enum { LIVE_FRAME = 1, LIVE_RECORD = 2, LIVE_SAVED = 4, LIVE_REGISTERS = 0x3f, NO_JOIN = 0x80 };
-enum { ALWAYS = 6 }; /* as the register of a read: it matters whatever is live */
+enum { LIVE_RECORD_NUMBER = 1, ALWAYS = 6 }; /* as the register of a read: it matters whatever is live */
 
 struct window {
   uintptr_t start, end;
@@ -310,7 +310,7 @@ static bool is_hidden(uintptr_t pc) { return pc - hidden_start < hidden_bytes; }
 
 static int live_bit(int reg) {
   if (reg == RF_REG_FRAME) return 0;
-  if (reg == RF_REG_RECORD) return 1;
+  if (reg == RF_REG_RECORD) return LIVE_RECORD_NUMBER;
   return reg >= RF_REG_SAVED && reg < RF_REG_SAVED + RF_SAVED_COUNT ? reg - RF_REG_SAVED + 2 : -1;
 }
 
@@ -496,16 +496,48 @@ static enum stop guess(struct walk *w) {
   return apply_rule(w, &rule);
 }
 
+/* Begins a slow step: whatever its rule, its reads are in the log. */
+static void begin_slow(struct walk *w, struct step *step) {
+  bool full = w->logged > 2 * w->cache->capacity;
+  step->first_log = (uint16_t)w->logged;
+  step->log_count = full ? READS_MAX : 0;
+  step->uses = full ? NO_JOIN : 0;
+  step->restores = 0;
+  step->word = RF_KIND_POOL;
+}
+
+/* A timing entry's frame, if its record lies in memory that is known and its caller on this stack. */
+static bool step_entry(struct walk *w, uint64_t word) {
+  uintptr_t at = w->rec;
+  const struct window *known = window_of(w, at);
+  if (at % sizeof(uintptr_t) || !known || known->end - at < 256 + sizeof(uintptr_t)) return false;
+  uintptr_t stack = at + RF_WORD_ENTRY_STACK(word), ret = at + RF_WORD_ENTRY_RETURN(word),
+            record = at + RF_WORD_ENTRY_RECORD(word), position = *(const uintptr_t *)stack,
+            sp = position + RF_WORD_ENTRY_ADDED(word);
+  if (sp < w->sp || sp >= w->end) return false;
+  struct step *step = last_step(w);
+  w->pc = *(const uintptr_t *)ret;
+  w->rec = *(const uintptr_t *)record;
+  if (step) {
+    begin_slow(w, step);
+    step->uses |= LIVE_RECORD;
+    step->restores |= LIVE_RECORD;
+    note(w, stack, position, ALWAYS);
+    note(w, ret, w->pc, ALWAYS);
+    note(w, record, w->rec, LIVE_RECORD_NUMBER);
+  }
+  if (w->full) w->full->valid &= RF_CALLEE_SAVED;
+  w->sp = sp;
+  w->exact = false;
+  return true;
+}
+
 static __attribute__((noinline)) enum stop step_slowly(struct walk *w, const struct rf_found *found) {
   struct rf_rule rule;
   struct step *step = last_step(w);
-  if (step) {
-    step->first_log = (uint16_t)w->logged;
-    step->log_count = step->uses = step->restores = 0;
-    step->word = RF_KIND_POOL; /* whatever its rule: its reads are in the log */
-    if (w->logged + READS_MAX > 2 * w->cache->capacity + READS_MAX)
-      step->uses = NO_JOIN, step->log_count = READS_MAX;
-  }
+  if (found->word & RF_WORD_ENTRY && RF_WORD_KIND(found->word) == RF_KIND_POOL && step_entry(w, found->word))
+    return GOING;
+  if (step) begin_slow(w, step);
   switch (RF_WORD_KIND(found->word)) {
   case RF_KIND_FAST: {
     bool by_frame = (found->word & RF_WORD_FRAME_BASED) != 0;
