@@ -31,8 +31,9 @@ static char *ring(void) {
   return buffers[next++ % 16];
 }
 
-/* Three significant digits: 1.23, 12.3, 123. */
+/* Three significant digits: 1.23, 12.3, 123. At most 8 columns, whatever the value; gives their number. */
 static int three_digits(char *out, size_t size, double value) {
+  if (value >= 99999.5) return snprintf(out, size, "%.1e", value); /* only in damaged recordings */
   int decimals = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
   return snprintf(out, size, "%.*f", decimals, value);
 }

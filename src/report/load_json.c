@@ -117,7 +117,7 @@ static struct rf_report *load_document(const json_t *document, const char *name,
 struct rf_report *rf_json_load(const char *bytes, size_t length, const char *name, char *error,
                                size_t error_bytes) {
   json_error_t problem;
-  json_t *document = json_loadb(bytes, length, JSON_REJECT_DUPLICATES, &problem);
+  json_t *document = json_loadb(bytes, length, JSON_DECODE_INT_AS_REAL, &problem);
   if (!document) {
     snprintf(error, error_bytes, "%s:%d:%d: not JSON: %s", name, problem.line, problem.column, problem.text);
     return NULL;

@@ -234,6 +234,12 @@ static void add_notes(struct rf_buffer *out, const struct rf_report *report, siz
     rf_flow_end(&flow);
 }
 
+static void add_remark(struct rf_buffer *out, const char *text, const struct rf_style *style) {
+  rf_buffer_char(out, ' ');
+  rf_add_text(out, text, (size_t)style->width - 1, style);
+  rf_buffer_char(out, '\n');
+}
+
 void rf_text_functions(struct rf_buffer *out, const struct rf_report *report,
                        const struct rf_text_plan *plan) {
   const struct rf_style *style = &plan->style;
@@ -245,9 +251,9 @@ void rf_text_functions(struct rf_buffer *out, const struct rf_report *report,
     for (size_t i = 0; i < rows; i++)
       add_row(out, &report->function[i], &l, report->function[0].total_s, style);
   } else if (report->functions == 0 && report->skips == 0 && report->unmatches == 0) {
-    rf_buffer_text(out, " No function was asked for: name some with --trace PATTERN or trace.functions.\n");
+    add_remark(out, "No function was asked for: name some with --trace PATTERN", style);
   } else if (report->functions == 0) {
-    rf_buffer_text(out, " No function was timed.\n");
+    add_remark(out, "No function was timed.", style);
   }
   add_notes(out, report, rows, style);
   rf_buffer_char(out, '\n');

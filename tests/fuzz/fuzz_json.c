@@ -1,9 +1,10 @@
 /* Any bytes as a JSON report, as compare reads it. */
-// sources: src/report/load_json.c src/report/model.c src/report/model_functions.c src/report/model_system.c src/report/quantile.c
-// sources: src/report/arena.c src/report/compare.c src/report/compare_show.c src/report/buffer.c src/report/display.c
-// sources: src/report/json_writer.c src/recording/reader.c src/recording/complete.c src/recording/compose.c src/recording/folder.c
-// sources: src/recording/live.c src/recording/place.c src/recording/process.c src/recording/runs.c src/base/*.c
-// libraries: -ljansson -lyaml -lm
+// sources: src/report/load_json.c src/report/model.c src/report/model_functions.c src/report/model_system.c
+// src/report/quantile.c sources: src/report/arena.c src/report/compare.c src/report/compare_show.c
+// src/report/buffer.c src/report/display.c sources: src/report/json_writer.c src/recording/reader.c
+// src/recording/complete.c src/recording/compose.c src/recording/folder.c sources: src/recording/live.c
+// src/recording/place.c src/recording/process.c src/recording/runs.c src/base/*.c libraries: -ljansson -lyaml
+// -lm
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -396,3 +396,23 @@ Test(report, json_that_is_no_report_is_refused) {
   expect_refused("{\"schema\": \"refunc-report/2\", \"functions\": []}", "refunc-report/2");
   expect_refused("{\"schema\": \"refunc-report/1\"}", "functions");
 }
+
+/* --- numbers for people --- */
+
+Test(report, numbers_stay_short) {
+  const struct rf_style style = {.unicode = false, .width = 100};
+  cr_expect_str_eq(rf_show_duration(0.00123, &style), "1.23 ms");
+  cr_expect_str_eq(rf_show_duration(999.6e-6, &style), "1.00 ms");
+  cr_expect_str_eq(rf_show_duration(42e-9, &style), "42 ns");
+  cr_expect_str_eq(rf_show_duration(272, &style), "4m 32s");
+  cr_expect_str_eq(rf_show_duration(NAN, &style), "-");
+  cr_expect_str_eq(rf_show_bytes(1023), "1.00 KiB");
+  cr_expect_str_eq(rf_show_bytes(-4096), "-4.00 KiB");
+  cr_expect_str_eq(rf_show_count(999999), "999999");
+  cr_expect_str_eq(rf_show_count(1234567), "1.23M");
+  for (double value = 1e-30; value < 1e300; value *= 7.3) {
+    cr_expect_leq(strlen(rf_show_duration(value, &style)), 9, "%g", value);
+    cr_expect_leq(strlen(rf_show_bytes(value)), 12, "%g", value);
+    cr_expect_leq(strlen(rf_show_count(value)), 9, "%g", value);
+  }
+}
