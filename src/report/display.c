@@ -44,7 +44,7 @@ static void long_duration(char *out, double s) {
   else if (s < 100 * 3600)
     snprintf(out, 32, "%dh %02dm", (int)(s / 3600), (int)(fmod(s, 3600) / 60));
   else
-    snprintf(out, 32, "%.4gd", s / 86400 < 99999 ? floor(s / 8640) / 10 : 99999.0);
+    snprintf(out, 32, "%.0fd", fmin(s / 86400, 99999));
 }
 
 const char *rf_show_duration(double seconds, const struct rf_style *style) {
