@@ -240,14 +240,12 @@ struct rf_needle rf_needle_of_glob(const char *text, const unsigned char *wild, 
   return needle_of(&best);
 }
 
-/* Whether run is the first or last component of a pattern without arguments: then mangling writes it by
- * itself. */
+/* Whether run is a whole component at either end of a pattern: mangling writes those by themselves. */
 static bool is_outer_component(const struct run *run, const char *text, size_t length) {
   const char *end = run->text + run->length;
-  if (!run->begins || !run->ends || memchr(text, '<', length) || memchr(text, '(', length)) return false;
   bool first = run->text == text && (end == text + length || *end == ':');
   bool last = end == text + length && run->text > text && run->text[-1] == ':';
-  return first || last;
+  return run->begins && run->ends && (first || last);
 }
 
 struct rf_needle rf_needle_of_mangled_glob(const char *text, const unsigned char *wild, size_t length) {

@@ -223,6 +223,8 @@ static const struct {
      1},
     {"mycrate::foo", "_RNvCs1234_7mycrate3foo", 1},
     {"mycrate::*", "_RNvCs1234_7mycrate3foo", 1},
+    {"mycrate::_foo", "_RNvCs1234_7mycrate4__foo", 1},
+    {"*::_foo", "_RNvCs1234_7mycrate4__foo", 1},
     {"mycrate::foo::{closure#0}", "_RNCNvCs1234_7mycrate3foo0", 1},
 };
 

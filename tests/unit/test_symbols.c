@@ -100,6 +100,12 @@ static struct symbols symbols_of(const char *path, unsigned *where, int *tables)
   cr_assert(module, "%s is not loaded", path);
   symbols.load_address = module->load_address;
   *tables = rf_symbols_visit(module, collect, &symbols, where);
+  for (size_t i = 0; i < symbols.count; i++) {
+    uintptr_t address = symbols.load_address + symbols.list[i].offset;
+    cr_assert(address >= module->text_start && address < module->text_end, "%s lies outside the text",
+              symbols.list[i].name);
+    cr_assert_not(strchr(symbols.list[i].name, '@'), "%s", symbols.list[i].name);
+  }
   return symbols;
 }
 
@@ -308,6 +314,19 @@ Test(made, with_symtab) {
   cr_expect_not(find(&symbols, "lib.c"));
 }
 
+Test(made, versioned_names_are_cut) {
+  unsigned where;
+  sh("printf '__asm__(\".symver old_shown,shown@V0\"); int old_shown(int x) { return x + 9; }\n' >> lib.c && "
+     "printf 'V0 { }; V1 { global: shown; local: *; } V0;' > map && "
+     "gcc -O1 -shared -fPIC -Wl,--version-script=map %s -o lib.so lib.c && readelf -Ws lib.so | grep -q "
+     "'shown@V0'",
+     "");
+  struct symbols symbols = load(&where);
+  size_t shown = 0;
+  for (size_t i = 0; i < symbols.count; i++) shown += strcmp(symbols.list[i].name, "shown") == 0;
+  cr_expect_eq(shown, 4u); /* two versions in two tables */
+}
+
 Test(made, stripped) {
   unsigned where;
   sh(BUILD "strip lib.so", "");
@@ -424,12 +443,12 @@ Test(made, minidebuginfo_that_is_a_bomb) {
   cr_expect_eq(where, 1u);
 }
 
-static void load_then(const char *change, unsigned expected) {
+static void load_then_with(const char *options, const char *change, unsigned expected) {
   unsigned where;
   int tables;
   char path[4096];
   snprintf(path, sizeof path, "%s/lib.so", folder);
-  sh(BUILD "true", "");
+  sh(BUILD "true", options);
   cr_assert(dlopen(path, RTLD_NOW | RTLD_LOCAL));
   const struct rf_module *module = module_of(path);
   cr_assert(module);
@@ -444,10 +463,49 @@ static void load_then(const char *change, unsigned expected) {
   cr_expect(module);
 }
 
+static void load_then(const char *change, unsigned expected) { load_then_with("", change, expected); }
+
 Test(made, deleted_after_loading) { load_then("rm lib.so", 1); }
 Test(made, replaced_after_loading) {
   load_then("gcc -O0 -g -shared -fPIC -o new.so lib.c && rm lib.so && mv new.so lib.so", 1);
 }
+Test(made, replaced_without_build_id_after_loading) {
+  load_then_with(
+      "-Wl,--build-id=none",
+      "printf 'int more(void) { return 1; }' >> lib.c && gcc -O0 -shared -fPIC -Wl,--build-id=none -o new.so "
+      "lib.c && mv new.so lib.so",
+      1);
+}
+Test(made, replaced_by_one_that_differs_in_its_build_id_only) {
+  load_then_with("-Wl,--build-id=0x1122334455",
+                 "gcc -O1 -g -shared -fPIC -Wl,--build-id=0x1122334466 -o new.so lib.c && mv new.so lib.so",
+                 1);
+}
+Test(made, deleted_before_it_is_looked_at) {
+  char path[4096];
+  snprintf(path, sizeof path, "%s/lib.so", folder);
+  sh(BUILD "true", "");
+  cr_assert(dlopen(path, RTLD_NOW | RTLD_LOCAL));
+  unlink(path);
+  unsigned where;
+  int tables;
+  struct symbols symbols = symbols_of(path, &where, &tables); /* by its old path */
+  cr_expect_eq(where, 1u);
+  cr_expect(find(&symbols, "shown"));
+}
+Test(made, named_by_a_relative_path_and_a_link) {
+  sh(BUILD "ln -s lib.so link.so", "");
+  char path[4096];
+  snprintf(path, sizeof path, "%s/lib.so", folder);
+  cr_assert(dlopen("./link.so", RTLD_NOW | RTLD_LOCAL));
+  cr_assert_eq(chdir("/"), 0);
+  unsigned where;
+  int tables;
+  symbols_of(path, &where, &tables);
+  cr_expect_eq(where, 3u);
+  cr_assert_eq(chdir(folder), 0);
+}
+
 Test(made, replaced_by_its_like_after_loading) { load_then("cp lib.so new.so && mv new.so lib.so", 3); }
 Test(made, sections_cut_off_after_loading) { load_then("truncate -s -3000 lib.so", 1); }
 
