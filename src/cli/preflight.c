@@ -149,6 +149,68 @@ bool rf_preloadable(const char *path, char *loaded, size_t size, char *why, size
   return false;
 }
 
+/* --- sanitizers --- */
+
+/* The file offset of a virtual address; 0: none. */
+static off_t offset_of(int fd, const Elf64_Ehdr *header, uint64_t address) {
+  Elf64_Phdr segment;
+  for (unsigned i = 0; i < header->e_phnum; i++) {
+    off_t place = (off_t)(header->e_phoff + (uint64_t)i * sizeof segment);
+    if (pread(fd, &segment, sizeof segment, place) != sizeof segment) return 0;
+    if (segment.p_type == PT_LOAD && address >= segment.p_vaddr &&
+        address - segment.p_vaddr < segment.p_filesz)
+      return (off_t)(segment.p_offset + (address - segment.p_vaddr));
+  }
+  return 0;
+}
+
+/* Where the dynamic section lies; its entries end with DT_NULL. */
+static off_t dynamic_section(int fd, const Elf64_Ehdr *header) {
+  Elf64_Phdr segment;
+  for (unsigned i = 0; i < header->e_phnum && header->e_phentsize == sizeof segment; i++) {
+    off_t place = (off_t)(header->e_phoff + (uint64_t)i * sizeof segment);
+    if (pread(fd, &segment, sizeof segment, place) != sizeof segment) return 0;
+    if (segment.p_type == PT_DYNAMIC) return (off_t)segment.p_offset;
+  }
+  return 0;
+}
+
+static bool is_sanitizer(const char *name) {
+  static const char *const runtimes[] = {"libasan.so", "libtsan.so", "liblsan.so", "libclang_rt.asan",
+                                         "libclang_rt.tsan"};
+  for (size_t i = 0; i < sizeof runtimes / sizeof *runtimes; i++)
+    if (strncmp(name, runtimes[i], strlen(runtimes[i])) == 0) return true;
+  return false;
+}
+
+static bool find_needed_sanitizer(int fd, char *name, size_t size) {
+  Elf64_Ehdr header;
+  Elf64_Dyn entry;
+  if (pread(fd, &header, sizeof header, 0) != sizeof header) return false;
+  off_t dynamic = dynamic_section(fd, &header), strings = 0;
+  for (off_t at = dynamic;
+       at && pread(fd, &entry, sizeof entry, at) == sizeof entry && entry.d_tag != DT_NULL;
+       at += (off_t)sizeof entry)
+    if (entry.d_tag == DT_STRTAB) strings = offset_of(fd, &header, entry.d_un.d_ptr);
+  for (off_t at = dynamic;
+       strings && pread(fd, &entry, sizeof entry, at) == sizeof entry && entry.d_tag != DT_NULL;
+       at += (off_t)sizeof entry) {
+    if (entry.d_tag != DT_NEEDED) continue;
+    ssize_t n = pread(fd, name, size - 1, strings + (off_t)entry.d_un.d_val);
+    name[n > 0 ? n : 0] = 0;
+    if (is_sanitizer(name)) return true;
+  }
+  return false;
+}
+
+bool rf_sanitizer_runtime(const char *path, char *name, size_t size) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  bool found = find_needed_sanitizer(fd, name, size);
+  close(fd);
+  return found;
+}
+
 /* --- the library --- */
 
 bool rf_find_library(char *path, size_t size, char *why, size_t why_size) {

@@ -18,3 +18,9 @@ bool rf_preloadable(const char *path, char *loaded, size_t size, char *why, size
 
 /* The library next to this tool: installed, or in the build folder. false with where was looked in why. */
 bool rf_find_library(char *path, size_t size, char *why, size_t why_size);
+
+/*
+ * The shared runtime of a sanitizer (libasan.so.8) that path needs: it insists on being the first library, so
+ * it has to stand in front of the preload. false: none.
+ */
+bool rf_sanitizer_runtime(const char *path, char *name, size_t size);

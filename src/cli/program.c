@@ -2,6 +2,7 @@
 
 #include <fnmatch.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -32,6 +33,13 @@ const char *rf_passed_through(const struct rf_options *options, const char *exec
   return matching(options, RF_OPT_EXCLUDE, name) ? "refunc.exclude" : NULL;
 }
 
+static void put_sanitizer_first(struct rf_program *program) {
+  char runtime[256], library[sizeof program->library];
+  if (!rf_sanitizer_runtime(program->loaded, runtime, sizeof runtime)) return;
+  memcpy(library, program->library, sizeof library);
+  snprintf(program->library, sizeof program->library, "%s:%s", runtime, library);
+}
+
 int rf_program_find(struct rf_program *program, const char *name) {
   char why[4400];
   struct timespec now;
@@ -47,6 +55,7 @@ int rf_program_find(struct rf_program *program, const char *name) {
     return rf_fail(RF_FAILED,
                    "%s: LD_PRELOAD can't hold a path with blanks or colons; install Refunc elsewhere",
                    program->library);
+  put_sanitizer_first(program);
   return RF_OK;
 }
 

@@ -114,7 +114,7 @@ static const struct process_metric process_metrics[] = {
 static void add_process_metric(const struct output *o, const struct process_metric *metric) {
   add_family(o->out, metric->name, metric->type, metric->unit, metric->help);
   for (size_t r = 0; r < o->count; r++) {
-    double value = *(const double *)((const char *)o->reports[r] + metric->offset);
+    double value = *(const double *)(const void *)((const char *)o->reports[r] + metric->offset);
     if (!isfinite(value)) continue;
     rf_buffer_printf(o->out, "%s%s{", metric->name, strcmp(metric->type, "counter") == 0 ? "_total" : "");
     add_process_labels(o->out, o->reports[r]);

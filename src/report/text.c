@@ -107,6 +107,12 @@ static void add_cpu_model(struct rf_flow *flow, const char *model) {
   rf_buffer_free(&name);
 }
 
+static size_t others_running(const struct rf_report *report) {
+  size_t count = 0;
+  for (size_t i = 1; i < report->processes; i++) count += report->process[i].alive;
+  return count;
+}
+
 /* What ran and how it ended; on what machine. */
 static void add_header(struct rf_buffer *out, const struct rf_report *report, const struct rf_style *style) {
   const struct rf_report_process *root = &report->process[0];
@@ -121,6 +127,8 @@ static void add_header(struct rf_buffer *out, const struct rf_report *report, co
   struct rf_flow flow = {.out = out, .style = style, .column = 1, .indent = 1, .fresh = true};
   add_end(&flow, root);
   if (report->processes > 1) rf_flow_item(&flow, "%zu processes", report->processes);
+  size_t running = others_running(report);
+  if (running) rf_flow_item(&flow, "%zu of them still running", running);
   if (root->threads_max > 1) rf_flow_item(&flow, "%.0f threads", root->threads_max);
   rf_flow_end(&flow);
   rf_buffer_char(out, ' ');
