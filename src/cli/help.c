@@ -6,19 +6,61 @@
 
 #include "base/options.h"
 
-static const char intro[] = "Refunc times the functions of a program that was never rebuilt, accounts for "
-                            "its heap, and watches what it takes\n"
-                            "of the system.\n";
+static const char intro[] =
+    "Refunc times the functions of a program that was never rebuilt, accounts for its heap, and
+    "
+    "watches what it takes of the system.
+    ";
 
-static const char *const examples[][2] = {
-    {"refunc run --trace 'SSL_*' -- ./app its arguments",
-     "time functions, print the report when it has ended"},
-    {"refunc run --preset full -- ./app", "heap and system by function as well"},
-    {"refunc report", "the newest run again"},
-    {"refunc report --format json RUN > new.json", "for scripts"},
-    {"refunc compare base.json new.json", "status 1 when something became slower"},
-    {"refunc check --trace 'ns::*' -- ./app", "what would be timed, without running it"},
+    static const char *const examples[][2] = {
+        {"refunc run --trace 'SSL_*' -- ./app its arguments", "time functions, print the report"},
+        {"refunc run --preset full -- ./app", "heap and system by function as well"},
+        {"refunc report", "the newest run again"},
+        {"refunc report --format json RUN > new.json", "for scripts"},
+        {"refunc compare base.json new.json", "status 1 when something became slower"},
+        {"refunc check --trace 'ns::*' -- ./app", "what would be timed, without running it"},
 };
+
+#define HELP_COLUMNS 96
+
+/* Where the text beside an option begins ("  --all   every ..."), or 0 for plain paragraphs. */
+static size_t hanging_indent(const char *line) {
+  if (*line != ' ') return 0;
+  size_t at = strspn(line, " ");
+  const char *gap = strstr(line + at, "  ");
+  return gap ? (size_t)(gap - line) + strspn(gap, " ") : at;
+}
+
+/* One line or paragraph of length bytes, wrapped at blanks. */
+static void print_wrapped(FILE *out, const char *text, size_t length, size_t indent) {
+  for (size_t room = HELP_COLUMNS; length > room; room = HELP_COLUMNS - indent) {
+    size_t cut = room;
+    while (cut && text[cut] != ' ') cut--;
+    if (!cut) break;
+    fprintf(out, "%.*s\n%*s", (int)cut, text, (int)indent, "");
+    text += cut + 1;
+    length -= cut + 1;
+  }
+  fprintf(out, "%.*s\n", (int)length, text);
+}
+
+/* Help texts: unindented lines that follow each other are one paragraph, indented ones stand alone. */
+static void print_help(FILE *out, const char *text) {
+  char paragraph[2048];
+  while (*text) {
+    size_t length = 0;
+    size_t indent = hanging_indent(text);
+    do {
+      size_t line = strcspn(text, "\n");
+      if (length) paragraph[length++] = ' ';
+      line = line < sizeof paragraph - length - 2 ? line : sizeof paragraph - length - 2;
+      memcpy(paragraph + length, text, line);
+      length += line;
+      text += line + (text[line] == '\n');
+    } while (!indent && length && *text && *text != '\n' && *text != ' ');
+    print_wrapped(out, paragraph, length, indent);
+  }
+}
 
 const char *rf_help_nearest_command(const char *name) {
   const char *names[32];
@@ -40,22 +82,34 @@ int rf_help_main(FILE *out) {
   return RF_OK;
 }
 
+static const char *shown_values(enum rf_option option) {
+  const char *values = rf_option_values(option);
+  if (strcmp(values, "ONOFF") == 0) return "on|off";
+  return strcmp(values, "AUTO") == 0 ? "auto|on|off" : values;
+}
+
 /* heap.mode counters|off|sampled|exact: one line an option, wrapped by hand at 100 columns. */
 static void print_option(FILE *out, enum rf_option option) {
   const char *key = rf_option_key(option), *fallback = rf_option_default(option);
-  fprintf(out, "  --%s %s\n", key, rf_option_values(option));
-  fprintf(out, "      %s", rf_option_help(option));
-  if (*fallback && strlen(fallback) < 40) fprintf(out, " (default: %s)", fallback);
-  fputc('\n', out);
+  fprintf(out, "  --%s %s\n", strncmp(key, "refunc.", 7) == 0 ? key + 7 : key, shown_values(option));
+  char text[512];
+  bool shown = *fallback && strlen(fallback) < 40;
+  int length = snprintf(text, sizeof text, "      %s%s%s%s", rf_option_help(option),
+                        shown ? " (default: " : "", shown ? fallback : "", shown ? ")" : "");
+  print_wrapped(out, text, (size_t)length, 6);
 }
 
 int rf_help_command(FILE *out, const struct rf_command *command) {
-  fprintf(out, "usage: refunc %s %s\n\n%s\n", command->name, command->usage, command->summary);
-  if (command->help) fprintf(out, "\n%s", command->help);
+  char usage[512];
+  int length = snprintf(usage, sizeof usage, "usage: refunc %s %s", command->name, command->usage);
+  print_wrapped(out, usage, (size_t)length, 8);
+  fprintf(out, "\n%s\n", command->summary);
+  if (command->help) fputc('\n', out);
+  if (command->help) print_help(out, command->help);
   if (!command->settings) return RF_OK;
-  fprintf(out, "\noptions of the library (the prefix refunc. may be left out; --set KEY=VALUE is the same):\n"
-               "  --trace PATTERN\n      short for --trace.functions; may be repeated\n"
-               "  --config FILE\n      read options from this file\n");
+  print_help(out, "\noptions of the library (--set KEY=VALUE is the same):\n"
+                  "  --trace PATTERN\n      short for --trace.functions; may be repeated\n"
+                  "  --config FILE\n      read options from this file\n");
   for (int i = 0; i < RF_OPTION_COUNT; i++) print_option(out, (enum rf_option)i);
   return RF_OK;
 }
@@ -91,7 +145,7 @@ static void man_command(FILE *out, const struct rf_command *command) {
 
 static void man_option(FILE *out, enum rf_option option) {
   fprintf(out, ".TP\n.BR %s \" (", rf_option_key(option));
-  roff(out, rf_option_values(option));
+  roff(out, shown_values(option));
   fputs(")\"\n", out);
   roff(out, rf_option_help(option));
   fprintf(out, ".\n.br\nEnvironment: %s.", rf_option_environment(option));
