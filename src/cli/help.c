@@ -7,18 +7,16 @@
 #include "base/options.h"
 
 static const char intro[] =
-    "Refunc times the functions of a program that was never rebuilt, accounts for its heap, and
-    "
-    "watches what it takes of the system.
-    ";
+    "Refunc times the functions of a program that was never rebuilt, accounts for its heap, and\n"
+    "watches what it takes of the system.\n";
 
-    static const char *const examples[][2] = {
-        {"refunc run --trace 'SSL_*' -- ./app its arguments", "time functions, print the report"},
-        {"refunc run --preset full -- ./app", "heap and system by function as well"},
-        {"refunc report", "the newest run again"},
-        {"refunc report --format json RUN > new.json", "for scripts"},
-        {"refunc compare base.json new.json", "status 1 when something became slower"},
-        {"refunc check --trace 'ns::*' -- ./app", "what would be timed, without running it"},
+static const char *const examples[][2] = {
+    {"refunc run --trace 'SSL_*' -- ./app its arguments", "time functions, print the report"},
+    {"refunc run --preset full -- ./app", "heap and system by function as well"},
+    {"refunc report", "the newest run again"},
+    {"refunc report --format json RUN > new.json", "for scripts"},
+    {"refunc compare base.json new.json", "status 1 when something became slower"},
+    {"refunc check --trace 'ns::*' -- ./app", "what would be timed, without running it"},
 };
 
 #define HELP_COLUMNS 96
