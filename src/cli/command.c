@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,6 +33,20 @@ int rf_fail(int status, const char *format, ...) {
 }
 
 const char *rf_variable(const char *name) { return rf_place_variable(environ, name); }
+
+int rf_tolerance(const char *value, double *tolerance, const char *command) {
+  char *end;
+  double number = strtod(value, &end);
+  if (*end == '%' && !end[1])
+    number /= 100;
+  else if (*end)
+    end = (char *)value;
+  if (end == value || !(number >= 0) || number > 1e6)
+    return rf_fail(RF_UNUSABLE, "%s: --tolerance %s: should be a share, such as 25%% or 0.25", command,
+                   value);
+  *tolerance = number;
+  return RF_OK;
+}
 
 struct rf_args rf_args_begin(int argc, char **argv) {
   return (struct rf_args){.argc = argc, .next = 1, .argv = argv};

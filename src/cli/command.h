@@ -16,7 +16,7 @@ struct rf_command {
 };
 
 extern const struct rf_command rf_command_run, rf_command_report, rf_command_compare, rf_command_check,
-    rf_command_doctor, rf_command_config, rf_command_top, rf_command_help;
+    rf_command_doctor, rf_command_config, rf_command_top, rf_command_history, rf_command_help;
 /* All commands, in the order of the help; NULL at the end. */
 extern const struct rf_command *const rf_commands[];
 const struct rf_command *rf_command_find(const char *name);
@@ -30,6 +30,9 @@ int rf_fail(int status, const char *format, ...) __attribute__((format(printf, 2
 /* A variable of the tool's environment, or NULL. Options are read by base/options alone; this is for what
  * belongs to the user and the terminal: PATH, HOME, TERM, NO_COLOR. */
 const char *rf_variable(const char *name);
+
+/* A share that may be tolerated, 25% or 0.25: RF_OK, or RF_UNUSABLE and said. */
+int rf_tolerance(const char *value, double *tolerance, const char *command);
 
 /* --- arguments --- */
 

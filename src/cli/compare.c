@@ -31,19 +31,6 @@ struct request {
   struct rf_settings settings;
 };
 
-static int take_tolerance(const char *value, double *tolerance) {
-  char *end;
-  double number = strtod(value, &end);
-  if (*end == '%' && !end[1])
-    number /= 100;
-  else if (*end)
-    number = NAN;
-  if (end == value || !(number >= 0) || number > 1e6)
-    return rf_fail(RF_UNUSABLE, "compare: --tolerance %s: should be a share, such as 25%% or 0.25", value);
-  *tolerance = number;
-  return RF_OK;
-}
-
 static int take_form(const char *value, enum form *form) {
   static const char *const names[] = {"text", "json", "markdown", "junit"};
   for (int i = 0; i < 4; i++)
@@ -64,7 +51,7 @@ static int take_rounds(const char *value, long *rounds) {
 static int take_option(struct rf_args *args, struct request *request) {
   const char *value;
   if (rf_args_value(args, "--tolerance", &value))
-    return value ? take_tolerance(value, &request->tolerance)
+    return value ? rf_tolerance(value, &request->tolerance, "compare")
                  : rf_args_no_value(args, RF_UNUSABLE, "compare");
   if (rf_args_value(args, "--format", &value))
     return value ? take_form(value, &request->form) : rf_args_no_value(args, RF_UNUSABLE, "compare");

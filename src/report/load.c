@@ -115,6 +115,13 @@ static struct rf_report *load_json_file(const char *path, char *error, size_t er
   return report;
 }
 
+char *rf_json_file_text(const char *path, size_t *length) {
+  char error[1024];
+  char *text = looks_like_json(path) ? read_whole(path, length, error, sizeof error) : NULL;
+  if (text) text[*length] = 0;
+  return text;
+}
+
 struct rf_report *rf_load_run(const char *path, char *error, size_t error_bytes) {
   struct rf_recordings recordings = {0};
   if (looks_like_json(path)) return load_json_file(path, error, error_bytes);

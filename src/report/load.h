@@ -36,3 +36,6 @@ struct rf_report *rf_load_run(const char *path, char *error, size_t error_bytes)
  */
 struct rf_report *rf_json_load(const char *bytes, size_t length, const char *name, char *error,
                                size_t error_bytes);
+
+/* The text of a file that looks like JSON, NUL-terminated, to be freed; NULL for anything else. */
+char *rf_json_file_text(const char *path, size_t *length);
