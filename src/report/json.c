@@ -131,12 +131,13 @@ static void put_function_system(struct rf_json *json, struct rf_report *report,
                                 const struct rf_report_function *f) {
   struct scope none = {json, report, "functions[]", "system.per_function is off for this function"};
   struct scope scope = {json, report, "functions[].system", "not measured for this function"};
+  struct scope cpu = {json, report, "functions[].system", "too short for the CPU clock, or never called"};
   if (!f->has_system) {
     put_null(&none, "system");
     return;
   }
   rf_json_open(json, "system", '{');
-  put(&scope, "cpu_ratio", f->system.cpu_ratio);
+  put(&cpu, "cpu_ratio", f->system.cpu_ratio);
   put(&scope, "peak_rss_bytes", f->system.peak_rss_bytes);
   put(&scope, "faults", f->system.faults);
   put(&scope, "switches", f->system.switches);

@@ -398,6 +398,13 @@ static double within(double value, double min, double max) {
   return value > max ? max : value;
 }
 
+/* A call's thread can't use more than one core: more than that means calls too short for the CPU clock, which
+ * ticks coarsely and counts what reading it costs. */
+static double cpu_ratio(const struct rf_report_function *f) {
+  if (!(f->total_s > 0) || f->system.cpu_s > 1.1 * f->total_s) return NAN;
+  return fmin(f->system.cpu_s / f->total_s, 1);
+}
+
 static void finish_function(struct rf_report_function *f, const struct moments *m) {
   bool any = m->weight > 0;
   f->mean_s = any ? m->sum_s / m->weight : NAN;
@@ -408,7 +415,7 @@ static void finish_function(struct rf_report_function *f, const struct moments *
   static const double shares[] = {0.5, 0.9, 0.95, 0.99, 0.999};
   for (size_t i = 0; i < 5; i++)
     *quantiles[i] = within(rf_quantile(f->bucket, f->buckets, shares[i]), f->min_s, f->max_s);
-  f->system.cpu_ratio = f->total_s > 0 ? f->system.cpu_s / f->total_s : NAN;
+  f->system.cpu_ratio = cpu_ratio(f);
 }
 
 struct ordered {
