@@ -3,6 +3,7 @@
 
 #include "elf/loader.h"
 #include "preload/environment.h"
+#include "preload/sockets.h"
 #include "session/session.h"
 
 /*
@@ -16,5 +17,6 @@ static void start_interceptors(int argc, char **argv, char **envp) {
 __attribute__((constructor)) static void start(int argc, char **argv, char **envp) {
   start_interceptors(argc, argv, envp);
   rf_session_start(argc, argv, envp);
+  rf_sockets_start(rf_session_counts_network());
   if (rf_session_follows_children()) rf_environment_keep(envp);
 }

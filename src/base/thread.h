@@ -38,7 +38,7 @@ struct rf_tls {
   struct rf_thread *self;
   char *top;
   uint32_t internal;
-  uint32_t reserved;
+  uint32_t until_look; /* calls on descriptors until one is looked at again (preload/sockets.c) */
 };
 
 extern __thread struct rf_tls rf_tls __attribute__((tls_model("initial-exec"), visibility("hidden")));

@@ -143,8 +143,10 @@ static void put_function_system(struct rf_json *json, struct rf_report *report,
   put(&scope, "switches", f->system.switches);
   put(&scope, "read_bytes", f->system.read_bytes);
   put(&scope, "write_bytes", f->system.write_bytes);
-  put(&scope, "sent_bytes", f->system.sent_bytes);
-  put(&scope, "received_bytes", f->system.received_bytes);
+  struct scope network = {json, report, "functions[].system", "system.network is off"};
+  bool counted = strcmp(rf_report_option(report, "system.network"), "off") != 0;
+  put(&network, "sent_bytes", counted ? f->system.sent_bytes : NAN);
+  put(&network, "received_bytes", counted ? f->system.received_bytes : NAN);
   put(&scope, "gpu_ratio", f->system.gpu_ratio);
   rf_json_close(json, '}');
 }

@@ -90,8 +90,10 @@ void rf_merge_heap(struct rf_report *report, const struct rf_reader *reader,
   const struct rf_header *h = rf_reader_header(reader);
   struct heap_sum sum = sum_threads(reader);
   struct rf_report_heap *heap = &report->heap;
-  report->system.sent_bytes = rf_add_known(report->system.sent_bytes, (double)sum.sent);
-  report->system.received_bytes = rf_add_known(report->system.received_bytes, (double)sum.received);
+  if (strcmp(rf_report_option(report, "system.network"), "off") != 0) {
+    report->system.sent_bytes = rf_add_known(report->system.sent_bytes, (double)sum.sent);
+    report->system.received_bytes = rf_add_known(report->system.received_bytes, (double)sum.received);
+  }
   if (strcmp(heap_mode(report), "off") == 0) {
     rf_report_unavailable(report, "heap", "heap.mode is off");
     return;

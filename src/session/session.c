@@ -52,6 +52,8 @@ static bool children_ignored(void) { return rf_option_choice(session.options, RF
 
 bool rf_session_follows_children(void) { return session.active && !children_ignored(); }
 
+bool rf_session_counts_network(void) { return session.active && rf_option_on(session.options, RF_OPT_SYSTEM_NETWORK); }
+
 /* ---- start ---- */
 
 static void complain(void *user, const char *message) {
@@ -133,6 +135,7 @@ static void record_options(void) {
 }
 
 static void record_process(void) {
+  if (!rf_option_on(session.options, RF_OPT_SYSTEM_NETWORK)) rf_record_unavailable("system.network", "system.network is off");
   rf_identity_record(&session.identity, session.argument_count, session.arguments);
   record_options();
 }

@@ -17,6 +17,8 @@ void rf_session_start(int argc, char **argv, char **envp);
 bool rf_session_active(void);
 /* Whether its children are, too (refunc.children). */
 bool rf_session_follows_children(void);
+/* Whether what its sockets send and receive is counted (system.network). */
+bool rf_session_counts_network(void);
 /* The process ends with this status: from exit's last handler, _exit, quick_exit. Does its work once. */
 void rf_session_finish(int status);
 
