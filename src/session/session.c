@@ -203,7 +203,21 @@ static void find_tool(void) {
   if (dladdr((void *)rf_session_start, &info) && info.dli_fname) rf_tool_find(info.dli_fname);
 }
 
+/* ThreadSanitizer's versions of libc's functions stand before libc's own and crash until its runtime has started, after us. */
+extern void __tsan_init(void) __attribute__((weak));
+
+/* Where Refunc can't live at all; said by a raw write, since not even libc can be called there. */
+static bool refused(char *const *envp) {
+  static const char sanitizer[] = "refunc: warning: not recorded: ThreadSanitizer starts later than Refunc\n";
+  static const char valgrind[] = "refunc: warning: not recorded: valgrind runs no thread and no code of Refunc's\n";
+  const char *preload = rf_place_variable(envp, "LD_PRELOAD");
+  if (__tsan_init) return rf_syscall(SYS_write, 2, sanitizer, sizeof sanitizer - 1) != 0;
+  if (preload && strstr(preload, "/vgpreload_")) return rf_syscall(SYS_write, 2, valgrind, sizeof valgrind - 1) != 0;
+  return false;
+}
+
 void rf_session_start(int argc, char **argv, char **envp) {
+  if (refused(envp)) return;
   session.start_ns = rf_monotonic_ns();
   session.argument_count = argc;
   session.arguments = argv;

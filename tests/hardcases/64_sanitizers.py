@@ -27,7 +27,10 @@ for compiler, flags in VARIANTS:
     program = compile_source("work.c", "work", ["-O2", "-pthread", *flags], compiler)
     check(plain([program]).status == 0, f"{compiler} {flags} without Refunc")
     try:
-        result = same_behaviour([program], trace="work").report()
+        run = same_behaviour([program], trace="work")
+        if b"not recorded" in run.stderr:
+            continue
+        result = run.report()
         check(result.calls("work") == 2000 or result.skipped("work"), f"{result.calls('work')} calls")
     except AssertionError as failure:
         raise AssertionError(f"{compiler} {flags}: {failure}") from None
