@@ -11,14 +11,17 @@
 static char *kept[MOST_KEPT];
 static size_t kept_count;
 
-static bool is_ours(const char *entry) { return !strncmp(entry, "LD_PRELOAD=", 11) || !strncmp(entry, "REFUNC_", 7); }
+static bool is_ours(const char *entry) {
+  return !strncmp(entry, "LD_PRELOAD=", 11) || !strncmp(entry, "REFUNC_", 7);
+}
 
 void rf_environment_keep(char *const *environment) {
   for (; environment && *environment && kept_count < MOST_KEPT; environment++)
     if (is_ours(*environment) && (kept[kept_count] = rf_strdup(*environment))) kept_count++;
 }
 
-/* Whether environment has a variable of this entry's name. One that the app set otherwise stays as it is, LD_PRELOAD too. */
+/* Whether environment has a variable of this entry's name. One that the app set otherwise stays as it is,
+ * LD_PRELOAD too. */
 static bool has(char *const *environment, const char *entry) {
   size_t name = (size_t)(strchr(entry, '=') - entry) + 1;
   for (; environment && *environment; environment++)

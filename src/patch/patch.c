@@ -1,4 +1,5 @@
-/* See patch.h. Stubs are packed into regions of 64 KB near each module; a region serves every module that reaches it. */
+/* See patch.h. Stubs are packed into regions of 64 KB near each module; a region serves every module that
+ * reaches it. */
 #include "patch/patch.h"
 
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "arch/arch.h"
 #include "arch/stub.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "patch/landing.h"
 #include "patch/near.h"
 #include "patch/text.h"
@@ -19,7 +21,8 @@ struct region {
   struct region *next;
 };
 
-/* What is written at the function: a long jump to the stub, or a short one to a landing that holds the long one. */
+/* What is written at the function: a long jump to the stub, or a short one to a landing that holds the long
+ * one. */
 struct jump {
   uintptr_t address, stub;
   uint32_t id;
@@ -32,7 +35,9 @@ static struct jump *jumps;
 static size_t jump_count, jump_capacity;
 
 const char *rf_patch_open(void) {
+  rf_internal_enter(); /* the loader may allocate for what it opens */
   const char *problem = rf_decoder_open();
+  rf_internal_leave();
   if (problem) return problem;
   return rf_text_open() ? NULL : "this kernel lets no process change its own code";
 }
@@ -78,30 +83,38 @@ static struct jump *add_jump(uintptr_t address, uintptr_t stub, uint32_t id) {
 }
 
 /* One way to patch a function. */
-struct form { bool brief, whole; };
+struct form {
+  bool brief, whole;
+};
 
 /* Which forms the branches into the function's beginning leave. */
 static bool form_allowed(struct form form, uint16_t entered, size_t offset) {
   unsigned taken = form.brief ? RF_SHORT_JUMP_BYTES : RF_JUMP_BYTES;
-  unsigned under_jump = ((1u << taken) - 1) << offset | 1u; /* its own beginning, and bytes that the jump covers */
+  unsigned under_jump =
+      ((1u << taken) - 1) << offset | 1u; /* its own beginning, and bytes that the jump covers */
   return !(entered & under_jump) || form.whole;
 }
 
-static enum rf_refusal try_form(const struct rf_patch_request *request, struct form form, uintptr_t stub, uintptr_t landing,
-                                struct rf_stub_plan *plan) {
+static enum rf_refusal try_form(const struct rf_patch_request *request, struct form form, uintptr_t stub,
+                                uintptr_t landing, struct rf_stub_plan *plan) {
   size_t offset = rf_jump_offset((const uint8_t *)request->address);
   if (!form_allowed(form, request->entered, offset)) return RF_REFUSE_BRANCH_BACK;
   bool into_padding = !form.brief && request->size < offset + RF_JUMP_BYTES;
   if (form.brief && !landing) return RF_REFUSE_TOO_SHORT;
   if (into_padding && !rf_landing_free(request->address + offset)) return RF_REFUSE_TOO_SHORT;
-  struct rf_stub_request build = {.code = (const uint8_t *)request->address, .size = request->size, .limit = request->limit,
-                                  .id = request->id, .entry = request->entry, .stub = stub,
-                                  .jump_bytes = form.brief ? RF_SHORT_JUMP_BYTES : RF_JUMP_BYTES, .whole = form.whole};
+  struct rf_stub_request build = {.code = (const uint8_t *)request->address,
+                                  .size = request->size,
+                                  .limit = request->limit,
+                                  .id = request->id,
+                                  .entry = request->entry,
+                                  .stub = stub,
+                                  .jump_bytes = form.brief ? RF_SHORT_JUMP_BYTES : RF_JUMP_BYTES,
+                                  .whole = form.whole};
   return rf_stub_build(&build, plan);
 }
 
-static void plan_jumps(const struct rf_patch_request *request, struct form form, uintptr_t stub, uintptr_t landing,
-                       const struct rf_stub_plan *plan) {
+static void plan_jumps(const struct rf_patch_request *request, struct form form, uintptr_t stub,
+                       uintptr_t landing, const struct rf_stub_plan *plan) {
   uintptr_t address = request->address + plan->jump_offset;
   if (!form.brief) {
     add_jump(address, stub, request->id);
@@ -155,7 +168,8 @@ size_t rf_patch_commit(void (*failed)(void *user, uint32_t id, const char *reaso
     if (!seal(r)) r->sealed = 0;
   for (size_t i = 0; i < jump_count; i++) {
     struct jump *jump = &jumps[i];
-    if (in_sealed(jump->stub) && rf_text_write((void *)jump->address, jump->bytes, jump->count) == 0) continue;
+    if (in_sealed(jump->stub) && rf_text_write((void *)jump->address, jump->bytes, jump->count) == 0)
+      continue;
     failures++;
     failed(user, jump->id, "the kernel refuses to change its code");
   }

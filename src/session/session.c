@@ -40,8 +40,8 @@ static struct {
   char **environment, **arguments;
   int argument_count;
   int64_t start_ns;
-  bool active;   /* this process, or the one it was forked from, is recorded */
-  bool check;    /* refunc check: plan, record, end */
+  bool active; /* this process, or the one it was forked from, is recorded */
+  bool check;  /* refunc check: plan, record, end */
   uint32_t finished;
   int expected_status;
 } session;
@@ -52,7 +52,9 @@ static bool children_ignored(void) { return rf_option_choice(session.options, RF
 
 bool rf_session_follows_children(void) { return session.active && !children_ignored(); }
 
-bool rf_session_counts_network(void) { return session.active && rf_option_on(session.options, RF_OPT_SYSTEM_NETWORK); }
+bool rf_session_counts_network(void) {
+  return session.active && rf_option_on(session.options, RF_OPT_SYSTEM_NETWORK);
+}
 
 /* ---- start ---- */
 
@@ -77,7 +79,8 @@ static bool wanted(void) {
   return !name_matches(RF_OPT_EXCLUDE);
 }
 
-/* A duplicate of stderr for the exit report: many programs close theirs before. High up, where apps do not look for a free one. */
+/* A duplicate of stderr for the exit report: many programs close theirs before. High up, where apps do not
+ * look for a free one. */
 static int own_stderr(void) {
   long fd = rf_syscall(SYS_fcntl, 2, F_DUPFD_CLOEXEC, 600);
   if (fd < 0) fd = rf_syscall(SYS_fcntl, 2, F_DUPFD_CLOEXEC, 100);
@@ -85,7 +88,8 @@ static int own_stderr(void) {
 }
 
 static void set_up_log(void) {
-  rf_log_setup(session.ancestry.is_root ? own_stderr() : 2, (enum rf_log_level)rf_option_choice(session.options, RF_OPT_LOG),
+  rf_log_setup(session.ancestry.is_root ? own_stderr() : 2,
+               (enum rf_log_level)rf_option_choice(session.options, RF_OPT_LOG),
                rf_option_choice(session.options, RF_OPT_LOG_FORMAT));
 }
 
@@ -108,7 +112,9 @@ static bool create_recording(void) {
   if (!strcmp(option, "auto") && !ancestry->run_dir[0])
     rf_place_run_dir(ancestry->run_dir, sizeof ancestry->run_dir, &facts);
   int placed = rf_place_output(session.output, sizeof session.output, option, ancestry->run_dir, &facts);
-  if (placed < 0) rf_log(RF_LOG_ERROR, "refunc.output: '%s' gives no usable path (%s); recording in memory only", option, strerror(-placed));
+  if (placed < 0)
+    rf_log(RF_LOG_ERROR, "refunc.output: '%s' gives no usable path (%s); recording in memory only", option,
+           strerror(-placed));
   struct rf_recording_plan plan = {.output_path = placed == 0 ? session.output : NULL,
                                    .run_dir = ancestry->run_dir[0] ? ancestry->run_dir : NULL,
                                    .root_pid = ancestry->root_pid,
@@ -135,7 +141,8 @@ static void record_options(void) {
 }
 
 static void record_process(void) {
-  if (!rf_option_on(session.options, RF_OPT_SYSTEM_NETWORK)) rf_record_unavailable("system.network", "system.network is off");
+  if (!rf_option_on(session.options, RF_OPT_SYSTEM_NETWORK))
+    rf_record_unavailable("system.network", "system.network is off");
   rf_identity_record(&session.identity, session.argument_count, session.arguments);
   record_options();
 }
@@ -143,8 +150,10 @@ static void record_process(void) {
 static void start_heap(void) {
   rf_allocator_learn();
   bool counting = rf_option_choice(session.options, RF_OPT_HEAP_MODE) != RF_HEAP_OFF;
-  if (!counting) rf_record_unavailable("heap", "heap.mode is off");
-  else if (!rf_allocator_is_ours()) rf_record_unavailable("heap", "the executable brings its own malloc, which a preload can't see");
+  if (!counting)
+    rf_record_unavailable("heap", "heap.mode is off");
+  else if (!rf_allocator_is_ours())
+    rf_record_unavailable("heap", "the executable brings its own malloc, which a preload can't see");
   rf_heap_start(counting);
 }
 
@@ -203,16 +212,19 @@ static void find_tool(void) {
   if (dladdr((void *)rf_session_start, &info) && info.dli_fname) rf_tool_find(info.dli_fname);
 }
 
-/* ThreadSanitizer's versions of libc's functions stand before libc's own and crash until its runtime has started, after us. */
+/* ThreadSanitizer's versions of libc's functions stand before libc's own and crash until its runtime has
+ * started, after us. */
 extern void __tsan_init(void) __attribute__((weak));
 
 /* Where Refunc can't live at all; said by a raw write, since not even libc can be called there. */
 static bool refused(char *const *envp) {
   static const char sanitizer[] = "refunc: warning: not recorded: ThreadSanitizer starts later than Refunc\n";
-  static const char valgrind[] = "refunc: warning: not recorded: valgrind runs no thread and no code of Refunc's\n";
+  static const char valgrind[] =
+      "refunc: warning: not recorded: valgrind runs no thread and no code of Refunc's\n";
   const char *preload = rf_place_variable(envp, "LD_PRELOAD");
   if (__tsan_init) return rf_syscall(SYS_write, 2, sanitizer, sizeof sanitizer - 1) != 0;
-  if (preload && strstr(preload, "/vgpreload_")) return rf_syscall(SYS_write, 2, valgrind, sizeof valgrind - 1) != 0;
+  if (preload && strstr(preload, "/vgpreload_"))
+    return rf_syscall(SYS_write, 2, valgrind, sizeof valgrind - 1) != 0;
   return false;
 }
 
@@ -222,14 +234,16 @@ void rf_session_start(int argc, char **argv, char **envp) {
   session.argument_count = argc;
   session.arguments = argv;
   session.environment = envp;
-  /* libc's constructor has not run yet. Opening a library here makes the loader run it, with this as its environment. */
+  /* libc's constructor has not run yet. Opening a library here makes the loader run it, with this as its
+   * environment. */
   if (!environ) environ = envp;
   rf_internal_enter();
   rf_log_setup(2, RF_LOG_WARN, 0);
   rf_identity_find(&session.identity);
   if (load_options(envp) && wanted()) {
     rf_vectors_measure();
-    rf_ancestry_find(&session.ancestry, rf_place_variable(envp, "REFUNC__RUN"), rf_place_variable(envp, "XDG_RUNTIME_DIR"), NULL);
+    rf_ancestry_find(&session.ancestry, rf_place_variable(envp, "REFUNC__RUN"),
+                     rf_place_variable(envp, "XDG_RUNTIME_DIR"), NULL);
     set_up_log();
     session.check = rf_place_variable(envp, "REFUNC__CHECK") != NULL;
     session.active = start_recording();
@@ -360,11 +374,14 @@ static void report(void) {
   bool own = strstr(where, "%p") != NULL; /* a pattern with %p: every process writes its own */
   if (!strcmp(where, "none") || (!session.ancestry.is_root && !own)) return;
   if (!rf_tool_path()) {
-    rf_log(RF_LOG_WARN, "no report: the tool 'refunc' was not found beside the library; the recording is %s", session.output);
+    rf_log(RF_LOG_WARN, "no report: the tool 'refunc' was not found beside the library; the recording is %s",
+           session.output);
     return;
   }
-  if (!strcmp(where, "stderr")) report_to_stderr(report_source());
-  else report_to_file(where, own ? session.output : report_source());
+  if (!strcmp(where, "stderr"))
+    report_to_stderr(report_source());
+  else
+    report_to_file(where, own ? session.output : report_source());
 }
 
 /* Behind a system call filter only the cycle counter tells the time. */
@@ -376,8 +393,9 @@ static void record_end(struct rf_header *header) {
     return;
   }
   header->end_monotonic_ns = rf_monotonic_ns();
-  header->cycles_per_second = rf_clock_refine(header->start_cycles, header->start_monotonic_ns, header->end_cycles,
-                                              header->end_monotonic_ns, header->cycles_per_second);
+  header->cycles_per_second =
+      rf_clock_refine(header->start_cycles, header->start_monotonic_ns, header->end_cycles,
+                      header->end_monotonic_ns, header->cycles_per_second);
 }
 
 static void finish_recording(int status) {

@@ -1,10 +1,12 @@
 /*
  * Adding one duration to a slot. Lives in the header so that rf_exit has it inline; general registers only.
- * A slot belongs to one thread at a time, so nothing here is atomic beyond what one instruction is: a signal handler that
- * runs in between adds its own calls correctly, at worst a new minimum or maximum of its own is lost.
+ * A slot belongs to one thread at a time, so nothing here is atomic beyond what one instruction is: a signal
+ * handler that runs in between adds its own calls correctly, at worst a new minimum or maximum of its own is
+ * lost.
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/histogram.h"

@@ -4,20 +4,16 @@
 #include <Zydis/Zydis.h>
 #include <dlfcn.h>
 
-#include "base/thread.h"
-
 static __typeof__(&ZydisDecoderInit) decoder_init;
 static __typeof__(&ZydisDecoderDecodeInstruction) decode_instruction;
 static ZydisDecoder decoder;
 
 const char *rf_decoder_open(void) {
   if (decode_instruction) return NULL;
-  rf_internal_enter();
   void *library = dlopen("libZydis.so.4.0", RTLD_NOW | RTLD_LOCAL);
   if (!library) dlerror();
   decoder_init = library ? (__typeof__(decoder_init))dlsym(library, "ZydisDecoderInit") : NULL;
   void *decode = library ? dlsym(library, "ZydisDecoderDecodeInstruction") : NULL;
-  rf_internal_leave();
   if (!decoder_init || !decode) return "libZydis.so.4.0 can't be opened: install the package libzydis4.0";
   decoder_init(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
   decode_instruction = (__typeof__(decode_instruction))decode;
