@@ -8,9 +8,9 @@
  *
  * What a descriptor is, the kernel says once (fstat), and a table remembers it. Descriptors also change
  * behind our back (dup2, close_range, fclose, which closes inside libc), so the table is a memory, not the
- * truth: a thread looks again after every 64 calls on average, at a random one of them, and before every
+ * truth: a thread looks again after every 256 calls on average, at a random one of them, and before every
  * large transfer. A descriptor that was replaced without close() is thus taken for the former one for some
- * dozens of calls at most. The table itself is only written when something changed, so threads share its
+ * hundreds of calls at most. The table itself is only written when something changed, so threads share its
  * cache lines freely; the countdown is the thread's own.
  *
  * A call on anything but a socket ends in a jump to libc's function: two loads and a decrement more than
@@ -69,12 +69,12 @@ __attribute__((noinline, cold)) static void find_next(void) {
 
 /* ---- what a descriptor is ---- */
 
-/* A mean of 64, never a fixed stride: descriptors that are used in turn are all looked at in time. */
+/* A mean of 256, never a fixed stride: descriptors that are used in turn are all looked at in time. */
 static uint32_t random_pause(void) {
   static uint32_t seed; /* a lost update of another thread's does no harm */
   uint32_t drawn = __atomic_load_n(&seed, __ATOMIC_RELAXED) * 1664525u + 1013904223u;
   __atomic_store_n(&seed, drawn, __ATOMIC_RELAXED);
-  return 32 + (drawn >> 26);
+  return 128 + (drawn >> 24);
 }
 
 /* Behind the app's system call filter nobody may ask: what is not known is no socket then. */
