@@ -1,9 +1,10 @@
 /*
- * The malloc family, interposed. Each function serves the app from its own allocator and counts what happened on the calling
- * thread; sizes are read before a block is given back, since another thread may get its address at once.
+ * The malloc family, interposed. Each function serves the app from its own allocator and counts what happened
+ * on the calling thread; sizes are read before a block is given back, since another thread may get its
+ * address at once.
  *
- * While Refunc itself runs on a thread (rf_tls.internal), what libc allocates on its behalf comes from Refunc's heap; such blocks are told
- * by their address, whoever frees them and whenever.
+ * While Refunc itself runs on a thread (rf_tls.internal), what libc allocates on its behalf comes from
+ * Refunc's heap; such blocks are told by their address, whoever frees them and whenever.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -13,20 +14,19 @@
 #include "heap/allocator.h"
 #include "heap/counters.h"
 #include "preload/export.h"
-#include "recording/threads.h"
 
+#define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-/* The thread to count on; NULL when nothing is counted. */
-static inline struct rf_thread *counting_thread(void) {
-  if (!rf_heap_counting) return NULL;
-  struct rf_thread *thread = rf_tls.self;
-  return __builtin_expect(thread && thread->entry, 1) ? thread : rf_thread_get();
-}
-
 static inline void *counted(void *block, size_t requested) {
-  struct rf_thread *thread = counting_thread();
-  if (thread && block) rf_heap_count_alloc(thread, requested, rf_app_usable_size(block));
+  struct rf_thread *thread = rf_heap_thread();
+  if (UNLIKELY(!block)) {
+    if (thread) rf_local_add(&thread->heap->failed_calls, 1);
+  } else if (LIKELY(thread)) {
+    rf_heap_count_alloc(thread, block, requested, rf_app_usable_size(block));
+  } else if (!rf_heap_off) {
+    rf_heap_count_early(1, requested, rf_app_usable_size(block));
+  }
   return block;
 }
 
@@ -46,8 +46,14 @@ EXPORT void free(void *block) {
     rf_free(block);
     return;
   }
-  struct rf_thread *thread = counting_thread();
-  if (thread) rf_heap_count_free(thread, rf_app_usable_size(block));
+  struct rf_thread *thread = rf_heap_thread();
+  if (LIKELY(thread)) {
+    size_t usable = rf_app_usable_size(block);
+    if (UNLIKELY(rf_track_maybe(block))) rf_track_free(thread, block, rf_track_take(block), usable);
+    rf_heap_count_free(thread, usable);
+  } else if (!rf_heap_off) {
+    rf_heap_count_early(-1, 0, rf_app_usable_size(block));
+  }
   rf_app.free(block);
 }
 
@@ -58,17 +64,36 @@ static void *realloc_own(void *block, size_t bytes) {
   return NULL;
 }
 
+/* Both of a realloc's sides, once it is known that the old block is gone. */
+static void count_realloc(struct rf_thread *thread, void *block, size_t before, uint64_t word, void *moved,
+                          size_t bytes) {
+  if (block) {
+    if (word) rf_track_free(thread, block, word, before);
+    rf_heap_count_free(thread, before);
+  }
+  if (moved) rf_heap_count_alloc(thread, moved, bytes, rf_app_usable_size(moved));
+  if (block && moved) rf_local_add(&thread->heap->realloc_calls, 1);
+}
+
 EXPORT void *realloc(void *block, size_t bytes) {
   if (UNLIKELY(block ? rf_owns(block) : rf_tls.internal != 0))
     return block ? realloc_own(block, bytes) : rf_malloc(bytes);
-  struct rf_thread *thread = counting_thread();
-  size_t before = thread && block ? rf_app_usable_size(block) : 0;
+  if (!block) return counted(rf_app.realloc(NULL, bytes), bytes);
+  if (rf_heap_off) return rf_app.realloc(block, bytes);
+  struct rf_thread *thread = rf_heap_thread();
+  size_t before = rf_app_usable_size(block);
+  uint64_t word = thread && rf_track_maybe(block) ? rf_track_take(block) : 0;
   void *moved = rf_app.realloc(block, bytes);
-  if (!thread) return moved;
   bool gone = moved || !bytes; /* realloc(p, 0) that answers NULL has freed p */
-  if (block && gone) rf_heap_count_free(thread, before);
-  if (moved) rf_heap_count_alloc(thread, bytes, rf_app_usable_size(moved));
-  if (block && moved) thread->entry->heap.realloc_calls++;
+  if (UNLIKELY(!thread)) {
+    if (gone) rf_heap_count_early(-1, 0, before);
+    if (moved) rf_heap_count_early(1, bytes, rf_app_usable_size(moved));
+  } else if (gone) {
+    count_realloc(thread, block, before, word, moved, bytes);
+  } else {
+    rf_track_put_back(block, word);
+    rf_local_add(&thread->heap->failed_calls, 1);
+  }
   return moved;
 }
 

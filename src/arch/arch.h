@@ -6,6 +6,7 @@
 #include "arch/x86_64/clone.h"
 #include "arch/x86_64/cycles.h"
 #include "arch/x86_64/float.h"
+#include "arch/x86_64/local.h"
 #include "arch/x86_64/registers.h"
 #include "arch/x86_64/stack.h"
 #include "arch/x86_64/syscall.h"

@@ -28,8 +28,22 @@ char *rf_strndup(const char *text, size_t length);
 /* printf into a fresh string. Not for signal handlers (vsnprintf). */
 char *rf_asprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Whether block lies in Refunc's own heap. Any thread, signal-safe. Cost: two comparisons for what is not. */
-bool rf_owns(const void *block);
+/* What all regions of the heap lie between, and whether an address there is in one of them. For rf_owns
+ * alone. */
+extern uintptr_t rf_owned_low __attribute__((visibility("hidden"))),
+    rf_owned_high __attribute__((visibility("hidden")));
+bool rf_owns_exactly(uintptr_t block);
+
+/* Whether block lies in Refunc's own heap. Any thread, signal-safe. Cost: one or two comparisons for what is
+ * not. */
+static inline bool rf_owns(const void *block) {
+  uintptr_t at = (uintptr_t)block;
+  if (__builtin_expect(at < __atomic_load_n(&rf_owned_low, __ATOMIC_RELAXED) ||
+                           at >= __atomic_load_n(&rf_owned_high, __ATOMIC_RELAXED),
+                       1))
+    return false;
+  return rf_owns_exactly(at);
+}
 
 /* Zeroed private pages straight from the kernel, outside what rf_owns() answers for; NULL when refused.
  * Signal-safe. */

@@ -29,14 +29,14 @@
 #define ORDER_FIRST 28u
 
 static uint64_t regions[REGIONS];
-static uintptr_t lowest = UINTPTR_MAX, highest; /* around all regions; they only move apart */
+uintptr_t rf_owned_low = UINTPTR_MAX, rf_owned_high; /* around all regions; they only move apart */
 static size_t taken[REGIONS];
 static size_t in_use;
 
 static uint64_t region_start(uint64_t region) { return region & ~ORDER_MASK; }
 static size_t region_bytes(uint64_t region) { return (size_t)1 << (region & ORDER_MASK); }
 
-static bool in_a_region(uint64_t block) {
+bool rf_owns_exactly(uintptr_t block) {
   for (unsigned i = 0; i < REGIONS; i++) {
     uint64_t region = __atomic_load_n(&regions[i], __ATOMIC_RELAXED);
     if (!region) return false;
@@ -45,22 +45,15 @@ static bool in_a_region(uint64_t block) {
   return false;
 }
 
-bool rf_owns(const void *block) {
-  uintptr_t at = (uintptr_t)block;
-  if (at < __atomic_load_n(&lowest, __ATOMIC_RELAXED) || at >= __atomic_load_n(&highest, __ATOMIC_RELAXED))
-    return false;
-  return in_a_region(at);
-}
-
 /* Moves the bounds apart for a region that is about to be published. */
 static void include_bounds(uintptr_t low, uintptr_t high) {
-  uintptr_t old = __atomic_load_n(&lowest, __ATOMIC_RELAXED);
+  uintptr_t old = __atomic_load_n(&rf_owned_low, __ATOMIC_RELAXED);
   while (low < old &&
-         !__atomic_compare_exchange_n(&lowest, &old, low, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+         !__atomic_compare_exchange_n(&rf_owned_low, &old, low, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
     ;
-  old = __atomic_load_n(&highest, __ATOMIC_RELAXED);
+  old = __atomic_load_n(&rf_owned_high, __ATOMIC_RELAXED);
   while (high > old &&
-         !__atomic_compare_exchange_n(&highest, &old, high, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+         !__atomic_compare_exchange_n(&rf_owned_high, &old, high, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
     ;
 }
 

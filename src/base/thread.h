@@ -15,6 +15,8 @@
 
 struct rf_slot;
 struct rf_thread_entry;
+struct rf_heap_counters;
+struct rf_heap_thread;
 struct rf_unwind_cache;
 
 struct rf_thread {
@@ -25,13 +27,14 @@ struct rf_thread {
   struct rf_thread_entry *entry;   /* in the recording; NULL: wiped */
   struct rf_slot **known_slots;    /* by function id, also those of the entry's earlier owners */
   char *first_chunk;               /* call records */
-  int64_t heap_live;               /* bytes this thread allocated less what it freed */
-  int64_t heap_high;               /* highest heap_live since the innermost function that watches it began */
-  int64_t heap_folded;             /* the part of heap_live that the process's sum knows */
+  struct rf_heap_counters *heap;   /* its entry's; NULL: the heap does not count on this thread (yet) */
+  uint64_t heap_next;              /* an allocation that brings alloc_bytes above it is looked at closely */
+  int64_t heap_watch, heap_floor;  /* live bytes at which a mark or the process's sum must be moved */
+  int64_t heap_high;               /* see recording/thread_heap.h */
   struct rf_thread *next;
   uint32_t index;                  /* of its entry */
   struct rf_unwind_cache *unwind;
-  void *heap_private;              /* sampling and site state of src/heap */
+  struct rf_heap_thread *heap_private; /* sampling and site state of src/heap */
 };
 
 struct rf_tls {

@@ -6,16 +6,21 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "report/csv.h"
+#include "report/folded.h"
 #include "report/json.h"
 #include "report/openmetrics.h"
+#include "report/pprof.h"
 #include "report/text.h"
 
-static const char *const names[RF_FORMATS] = {"text", "json", "csv", "openmetrics"};
+static const char *const names[RF_FORMATS] = {"text", "json", "csv", "openmetrics", "folded", "pprof"};
 
 enum rf_format rf_format_named(const char *name) {
   for (int i = 0; i < RF_FORMATS; i++)
     if (strcmp(name, names[i]) == 0) return (enum rf_format)i;
-  rf_fail(0, "format %s is not available in this version; there are text, json, csv and openmetrics", name);
+  rf_fail(
+      0,
+      "format %s is not available in this version; there are text, json, csv, openmetrics, folded and pprof",
+      name);
   return RF_FORMAT_UNKNOWN;
 }
 
@@ -43,6 +48,10 @@ void rf_render(struct rf_buffer *out, struct rf_report *const *reports, size_t c
   switch (format) {
   case RF_FORMAT_JSON: render_json(out, reports, count); break;
   case RF_FORMAT_OPENMETRICS: rf_openmetrics_report(out, reports, count); break;
+  case RF_FORMAT_FOLDED: rf_folded_report(out, reports, count); break;
+  case RF_FORMAT_PPROF:
+    for (size_t i = 0; i < count; i++) rf_pprof_report(out, reports[i]);
+    break;
   case RF_FORMAT_CSV:
     for (size_t i = 0; i < count; i++) rf_csv_report(out, reports[i], i == 0);
     break;

@@ -7,7 +7,8 @@
 #include "base/memory.h"
 #include "base/thread.h"
 
-/* Until the real ones are known, each call finds them first; what dlsym itself allocates comes from Refunc's heap. */
+/* Until the real ones are known, each call finds them first; what dlsym itself allocates comes from Refunc's
+ * heap. */
 static void *first_malloc(size_t bytes) {
   rf_allocator_find();
   return rf_app.malloc(bytes);
@@ -50,8 +51,8 @@ static size_t first_usable_size(void *block) {
 }
 
 struct rf_allocator rf_app = {
-    first_malloc,        first_calloc,         first_realloc, first_free,    first_memalign,
-    first_aligned_alloc, first_posix_memalign, first_valloc,  first_pvalloc, first_usable_size, false};
+    first_malloc,         first_calloc, first_realloc, first_free,        first_memalign, first_aligned_alloc,
+    first_posix_memalign, first_valloc, first_pvalloc, first_usable_size, false};
 
 extern void *__libc_malloc(size_t bytes);
 

@@ -1,6 +1,6 @@
 /*
- * The app's allocator: the next definitions behind ours, whoever brings them (glibc, or a jemalloc that is linked or
- * preloaded). Found at the first call, which may come before any constructor.
+ * The app's allocator: the next definitions behind ours, whoever brings them (glibc, or a jemalloc that is
+ * linked or preloaded). Found at the first call, which may come before any constructor.
  */
 #pragma once
 
@@ -25,15 +25,17 @@ extern struct rf_allocator rf_app __attribute__((visibility("hidden")));
 
 /* Finds the app's allocator; the members call it by themselves when they are used before. */
 void rf_allocator_find(void);
-/* Reads chunk headers from now on, if the allocator is glibc's and its headers say what it says. Call once the app's heap may be used. */
+/* Reads chunk headers from now on, if the allocator is glibc's and its headers say what it says. Call once
+ * the app's heap may be used. */
 void rf_allocator_learn(void);
 
 /* Whether the app's calls reach the library's malloc: not where the executable brings its own. */
 bool rf_allocator_is_ours(void);
 
 /*
- * Bytes that the allocator handed out for block, as malloc_usable_size says; glibc keeps them in front of the block: the chunk's size
- * with three flag bits, bit 1 for a chunk of its own mapping, which has two words of header instead of one.
+ * Bytes that the allocator handed out for block, as malloc_usable_size says; glibc keeps them in front of the
+ * block: the chunk's size with three flag bits, bit 1 for a chunk of its own mapping, which has two words of
+ * header instead of one.
  */
 static inline size_t rf_app_usable_size(void *block) {
   if (!rf_app.glibc) return rf_app.usable_size(block);

@@ -50,8 +50,9 @@ enum rf_table {
   RF_TABLE_UNAVAILABLE = 10, /* rf_fact_entry: key is the path in the JSON report, value the reason */
   RF_TABLE_GPU = 11,         /* rf_gpu_entry: one a device, updated in place */
   RF_TABLE_EDGE = 12,        /* rf_edge_entry */
-  RF_TABLE_SITE = 13,        /* rf_site_entry: allocation sites */
+  RF_TABLE_SITE = 13,        /* rf_site_entry: allocation sites, one a call stack */
   RF_TABLE_MODULE = 14,      /* rf_module_entry: what addresses in stacks refer to */
+  RF_TABLE_SITE_PART = 15,   /* rf_site_part: one site on one thread; roots lie in the threads' entries */
   RF_TABLE_COUNT = 32
 };
 
@@ -96,6 +97,7 @@ struct rf_header {
   uint64_t pid_namespace;  /* inode of /proc/self/ns/pid; pids mean nothing to a reader in another one. 0:
                               unknown */
   char writer_version[16]; /* the Refunc that wrote it */
+  uint64_t heap_peak_epoch; /* raised with every new peak: see rf_site_part */
 };
 _Static_assert(sizeof(struct rf_header) <= RF_HEADER_BYTES, "the header has outgrown its page");
 
@@ -173,10 +175,12 @@ struct rf_thread_entry {
   rf_ref slots;        /* chunk chain of RF_TABLE_SLOT */
   uint32_t alive;
   char name[16];
-  int64_t heap_unfolded_bytes;         /* live bytes of this thread not yet in the header's sum */
-  int64_t heap_unfolded_max;           /* their highest value since the last folding */
+  int64_t heap_folded;                 /* the part of its live bytes that the header's sum knows */
+  int64_t heap_high;                   /* its highest live bytes since that was told */
   uint64_t sent_bytes, received_bytes; /* by the interposed socket calls */
-  uint64_t reserved[4];
+  rf_ref site_parts;                   /* chunk chain of RF_TABLE_SITE_PART */
+  uint32_t reserved32;
+  uint64_t reserved[3];
   struct rf_heap_counters heap;
 };
 
@@ -265,18 +269,62 @@ struct rf_gpu_entry {
   uint64_t samples;
 };
 
+/* A mapped module; of several that cover an address the latest that lies before the stack's node is meant. */
 struct rf_module_entry {
-  rf_ref path, build_id;
-  uint64_t start, end, load_address, file_offset;
+  rf_ref path;
+  uint32_t build_id_bytes;
+  uint64_t start, end;   /* what its executable segments span */
+  uint64_t load_address; /* what is taken from an address to get the file's virtual address */
+  uint8_t build_id[20];
+  uint32_t reserved;
 };
+
+/*
+ * Call stacks are a tree: a node is a return address and the node of the frame outside it. Two stacks that differ
+ * in their innermost frame share all other nodes.
+ */
+struct rf_stack_node {
+  rf_ref parent; /* RF_STACK_END: this is the outermost frame; RF_STACK_CUT: frames outside it were left out */
+  uint32_t site; /* number of the site (from 1) whose stack begins here; 0: none */
+  uint64_t address;
+};
+#define RF_STACK_END 0u
+#define RF_STACK_CUT 1u
+
+/* What allocated with one call stack: sums are in the threads' parts. */
 struct rf_site_entry {
-  rf_ref stack;   /* rf_stack */
-  uint32_t flags; /* 1: truncated */
-  uint64_t alloc_calls, requested_bytes, alloc_bytes, free_calls, free_bytes, live_blocks, peak_bytes,
-      at_peak_bytes, temporary_calls, lifetime_ns;
-  double variance_bytes;
+  rf_ref stack;         /* rf_stack_node of the innermost frame; RF_STACK_END: stacks that could not be recorded */
+  uint32_t flags;       /* enum rf_site_flag */
+  int64_t folded_bytes; /* live bytes folded in by the threads */
+  int64_t peak_bytes;   /* highest folded value; the reader adds what the threads had on top */
+  rf_ref history;       /* rf_site_history, once it is watched for growth */
+  uint32_t reserved;
 };
-struct rf_stack {
-  uint32_t depth, hash;
-  uint64_t address[];
+enum rf_site_flag { RF_SITE_SAMPLED = 1, RF_SITE_UNREACHABLE = 2 };
+
+/*
+ * One site on one thread: written by that thread alone. Bytes are what the allocator handed out; in a sampled recording each
+ * sample of Z bytes stands for Z/p bytes and 1/p calls, p = 1 - exp(-Z / interval), and calls are in units of 1/1024.
+ * Blocks are freed in the part of the thread that frees them, so a part's live bytes may be negative.
+ */
+struct rf_site_part {
+  uint32_t site; /* number, from 1 */
+  uint32_t flags;
+  uint64_t alloc_calls, requested_bytes, alloc_bytes, free_calls, free_bytes;
+  uint64_t temporary_calls; /* freed before the thread's next allocation */
+  int64_t folded, high;     /* as in rf_thread_entry */
+  int64_t at_peak_bytes;    /* live bytes at the process's peak, if epoch is the header's; else they are the same as now */
+  uint64_t epoch;
+  double lifetime_ticks;    /* of the freed blocks whose lives were measured, in RF_TICK_CYCLES cycles */
+  double lifetimes;         /* how many those were */
+  double variance_bytes;    /* of the estimate of alloc_bytes; 0: exact */
+};
+#define RF_SITE_CALL_SCALE 1024u
+#define RF_TICK_CYCLES 4096u
+
+/* Live bytes of a site over time, for trends. Full: every second point is dropped and the distance doubles. */
+#define RF_HISTORY_POINTS 64
+struct rf_site_history {
+  uint32_t count, every; /* every: sampler looks between two points */
+  float time_s[RF_HISTORY_POINTS], live_bytes[RF_HISTORY_POINTS];
 };

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "report/json_writer.h"
+#include "report/sites.h"
+#include "report/symbolize.h"
 
 /* A number that may be unknown; then path.key has a reason, the given one unless a better one was recorded.
  */
@@ -265,23 +267,31 @@ static void put_rss(struct rf_json *json, struct rf_report *report) {
   rf_json_close(json, '}');
 }
 
-static void put_stack(struct rf_json *json, const struct rf_report_site *site) {
+static void put_stack(struct rf_json *json, struct rf_report *report, const struct rf_report_site *site) {
+  char text[2048];
   rf_json_open_flat(json, "stack", '[');
   for (size_t i = 0; i < site->depth; i++) {
-    char address[32];
-    snprintf(address, sizeof address, "0x%llx", (unsigned long long)site->address[i]);
-    rf_json_text(json, NULL, site->frame ? site->frame[i] : address);
+    size_t count;
+    const struct rf_report_symbol *symbol = rf_symbols_of(report, &site->frame[i], &count);
+    for (size_t k = 0; k < count; k++) {
+      rf_symbol_text(text, sizeof text, &symbol[k]);
+      rf_json_text(json, NULL, text);
+    }
+  }
+  if (site->others) {
+    snprintf(text, sizeof text, "(%zu further sites)", site->others);
+    rf_json_text(json, NULL, text);
   }
   rf_json_close(json, ']');
 }
 
 static void put_sites(struct rf_json *json, struct rf_report *report) {
-  struct scope scope = {json, report, "heap.sites[]", "nothing of this site was freed"};
+  struct scope scope = {json, report, "heap.sites[]", "of no freed block of this site the life was measured"};
   rf_json_open(json, "sites", '[');
   for (size_t i = 0; i < report->heap.sites; i++) {
     const struct rf_report_site *s = &report->heap.site[i];
     rf_json_open(json, NULL, '{');
-    put_stack(json, s);
+    put_stack(json, report, s);
     put(&scope, "alloc_calls", s->alloc_calls);
     put(&scope, "requested_bytes", s->requested_bytes);
     put(&scope, "alloc_bytes", s->alloc_bytes);
@@ -290,13 +300,32 @@ static void put_sites(struct rf_json *json, struct rf_report *report) {
     put(&scope, "peak_bytes", s->peak_bytes);
     put(&scope, "at_peak_bytes", s->at_peak_bytes);
     put(&scope, "temporary_calls", s->temporary_calls);
-    put(&scope, "mean_lifetime_s", s->mean_lifetime_s);
-    put(&scope, "stderr_bytes", s->stderr_bytes);
+    put(&scope, "mean_lifetime_s", rf_site_lifetime_s(s));
+    put(&scope, "stderr_bytes", rf_site_stderr(s));
     rf_json_bool(json, "truncated", s->truncated);
     rf_json_close(json, '}');
   }
   rf_json_close(json, ']');
+}
+
+static void put_leaks(struct rf_json *json, struct rf_report *report) {
+  struct scope scope = {json, report, "heap.leaks[]", "no trend: its live bytes were seen too seldom"};
   rf_json_open(json, "leaks", '[');
+  for (size_t i = 0; i < report->heap.sites; i++) {
+    const struct rf_report_site *s = &report->heap.site[i];
+    if (!rf_site_leaks(s)) continue;
+    rf_json_open(json, NULL, '{');
+    put_stack(json, report, s);
+    put(&scope, "live_bytes", s->live_bytes);
+    put(&scope, "live_blocks", s->live_blocks);
+    put(&scope, "growth_bytes_per_s", s->trend ? s->trend->growth_bytes_per_s : NAN);
+    put(&scope, "confidence", s->trend ? s->trend->confidence : NAN);
+    if (s->reachable >= 0)
+      rf_json_bool(json, "reachable", s->reachable);
+    else
+      put_null(&(struct scope){json, report, "heap.leaks[]", "heap.leak_check is off"}, "reachable");
+    rf_json_close(json, '}');
+  }
   rf_json_close(json, ']');
 }
 
@@ -325,6 +354,7 @@ static void put_heap(struct rf_json *json, struct rf_report *report) {
   rf_json_close(json, '}');
   put_rss(json, report);
   put_sites(json, report);
+  put_leaks(json, report);
   put(&scope, "realloc_calls", h->realloc_calls);
   put(&scope, "failed_calls", h->failed_calls);
   rf_json_open_flat(json, "allocator", '{');

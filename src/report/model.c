@@ -12,6 +12,8 @@
 #include <time.h>
 
 #include "report/model_parts.h"
+#include "report/sites.h"
+#include "report/symbolize.h"
 
 /* --- an empty report --- */
 
@@ -42,7 +44,9 @@ struct rf_report *rf_report_new(void) {
 }
 
 void rf_report_free(struct rf_report *report) {
-  if (report) rf_arena_free(report->arena);
+  if (!report) return;
+  rf_symbolizer_free(report->symbolizer);
+  rf_arena_free(report->arena);
 }
 
 /* --- what is unavailable, and why --- */
@@ -350,8 +354,10 @@ struct rf_report *rf_report_build(struct rf_reader *const *readers, size_t count
   memcpy(ordered, readers, count * sizeof *ordered);
   qsort(ordered, count, sizeof *ordered, by_rank);
   struct rf_function_merge *functions = rf_merge_functions_begin(report);
-  for (size_t i = 0; i < count; i++) add_recording(report, ordered[i], functions);
+  struct rf_site_merge *sites = rf_sites_begin(report);
+  for (size_t i = 0; i < count; i++) add_recording(report, ordered[i], functions), rf_sites_add(sites, ordered[i]);
   rf_merge_functions_end(functions);
+  rf_sites_end(sites);
   rf_merge_system_end(report);
   drop_matched_elsewhere(report);
   if (!*report->heap.mode) report->heap.mode = rf_report_option(report, "heap.mode");

@@ -21,6 +21,7 @@
 #include "report/quantile.h"
 
 struct rf_reader;
+struct rf_symbolizer;
 
 struct rf_report_process {
   const char *exe, *cwd, *start_time, *exit_kind, *path, *boot_id;
@@ -81,13 +82,38 @@ struct rf_report_unavailable {
   const char *path, *reason;
 };
 
+struct rf_report_module {
+  const char *path;
+  uint8_t build_id[20];
+  uint32_t build_id_bytes;
+};
+
+/* What a code address is called: several where calls were inlined there, innermost first. */
+struct rf_report_symbol {
+  const char *function, *file; /* "" where not known */
+  unsigned line;               /* 0: not known */
+  bool inlined;                /* into the next one */
+};
+
+struct rf_report_frame {
+  uint32_t module; /* index; RF_NO_MODULE: address is not in any */
+  uint64_t address; /* of the return, from where the module's file begins to count; in memory where there is none */
+};
+#define RF_NO_MODULE UINT32_MAX
+
 struct rf_report_site {
-  const uint64_t *address; /* of the stack, innermost first */
-  const char **frame;      /* the same for people */
+  struct rf_report_frame *frame; /* innermost first */
   size_t depth;
-  bool truncated;
+  bool truncated, sampled;
+  size_t others; /* > 0: this many further sites, summed up; no frames */
   double alloc_calls, requested_bytes, alloc_bytes, live_bytes, live_blocks, peak_bytes, at_peak_bytes,
-      temporary_calls, mean_lifetime_s, stderr_bytes;
+      temporary_calls, lifetimes, lifetime_s, variance_bytes;
+  const struct rf_report_trend *trend; /* of its live bytes; NULL: too little is known */
+  int reachable;                       /* 1, 0: no pointer leads to some of its blocks; -1: not looked at */
+};
+
+struct rf_report_trend {
+  double growth_bytes_per_s, confidence;
 };
 
 struct rf_report_heap {
@@ -99,8 +125,10 @@ struct rf_report_heap {
   double mmap_bytes, munmap_bytes, mapped_live_bytes;
   double rss_heap_bytes, rss_slack_bytes, rss_thread_stack_bytes, rss_file_bytes, rss_anonymous_bytes,
       rss_refunc_bytes;
-  struct rf_report_site *site;
+  struct rf_report_site *site; /* by falling at_peak_bytes; the sum of those left out last */
   size_t sites;
+  struct rf_report_module *module;
+  size_t modules;
 };
 
 struct rf_report_point {
@@ -155,6 +183,7 @@ struct rf_report {
   struct rf_report_system system;
   struct rf_report_self self;
   bool truncated, sampled; /* sampled: some calls were merely counted */
+  struct rf_symbolizer *symbolizer; /* what symbolize.c knows so far */
 };
 
 /* A report of count opened recordings (at least one); the readers may be closed afterwards. */

@@ -12,7 +12,7 @@
 
 struct heap_sum {
   struct rf_heap_counters counters;
-  int64_t unfolded, unfolded_max;
+  int64_t unfolded_max;
   uint64_t sent, received;
   bool any;
 };
@@ -30,8 +30,7 @@ static struct heap_sum sum_threads(const struct rf_reader *reader) {
   struct rf_thread_entry thread;
   while (rf_cursor_next(&cursor, &thread, sizeof thread)) {
     add_counters(&sum.counters, &thread.heap);
-    sum.unfolded += thread.heap_unfolded_bytes;
-    if (thread.heap_unfolded_max > 0) sum.unfolded_max += thread.heap_unfolded_max;
+    if (thread.heap_high > thread.heap_folded) sum.unfolded_max += thread.heap_high - thread.heap_folded;
     sum.sent += thread.sent_bytes;
     sum.received += thread.received_bytes;
     sum.any = true;
@@ -48,37 +47,6 @@ static double heap_peak(const struct rf_header *h, const struct heap_sum *sum, d
   double folded = (double)(int64_t)h->heap_folded_bytes;
   double peak = rf_max_known((double)h->heap_peak_bytes, folded + (double)sum->unfolded_max);
   return at_least_zero(rf_max_known(peak, live));
-}
-
-static void read_sites(struct rf_report *report, const struct rf_reader *reader) {
-  struct rf_cursor cursor =
-      rf_cursor_at(reader, rf_reader_header(reader)->root[RF_TABLE_SITE], RF_TABLE_SITE);
-  struct rf_site_entry e;
-  while (rf_cursor_next(&cursor, &e, sizeof e)) {
-    const uint64_t *head = rf_reader_words(reader, e.stack, 1);
-    if (!head) continue;
-    size_t depth = (uint32_t)*head < 4096 ? (uint32_t)*head : 4096;
-    const uint64_t *words = rf_reader_words(reader, e.stack, 1 + depth);
-    if (!words) continue;
-    struct rf_report_site *s =
-        rf_arena_push(report->arena, &report->heap.site, report->heap.sites++, sizeof *s);
-    uint64_t *address = rf_arena_alloc(report->arena, depth * sizeof *address);
-    memcpy(address, words + 1, depth * sizeof *address);
-    *s = (struct rf_report_site){.address = address,
-                                 .depth = depth,
-                                 .truncated = e.flags & 1,
-                                 .alloc_calls = (double)e.alloc_calls,
-                                 .requested_bytes = (double)e.requested_bytes,
-                                 .alloc_bytes = (double)e.alloc_bytes,
-                                 .live_bytes = difference(e.alloc_bytes, e.free_bytes),
-                                 .live_blocks = (double)e.live_blocks,
-                                 .peak_bytes = (double)e.peak_bytes,
-                                 .at_peak_bytes = (double)e.at_peak_bytes,
-                                 .temporary_calls = (double)e.temporary_calls,
-                                 .mean_lifetime_s =
-                                     e.free_calls ? (double)e.lifetime_ns * 1e-9 / (double)e.free_calls : NAN,
-                                 .stderr_bytes = e.variance_bytes >= 0 ? sqrt(e.variance_bytes) : NAN};
-  }
 }
 
 static const char *heap_mode(const struct rf_report *report) {
@@ -99,7 +67,8 @@ void rf_merge_heap(struct rf_report *report, const struct rf_reader *reader,
     return;
   }
   const struct rf_heap_counters *c = &sum.counters;
-  double live = difference(c->alloc_bytes, c->free_bytes);
+  /* A forked child begins with what it inherited. */
+  double live = difference(h->inherited_live_bytes + c->alloc_bytes, c->free_bytes);
   heap->alloc_calls = rf_add_known(heap->alloc_calls, (double)c->alloc_calls);
   heap->free_calls = rf_add_known(heap->free_calls, (double)c->free_calls);
   heap->requested_bytes = rf_add_known(heap->requested_bytes, (double)c->requested_bytes);
@@ -108,18 +77,15 @@ void rf_merge_heap(struct rf_report *report, const struct rf_reader *reader,
   heap->realloc_calls = rf_add_known(heap->realloc_calls, (double)c->realloc_calls);
   heap->failed_calls = rf_add_known(heap->failed_calls, (double)c->failed_calls);
   heap->live_bytes = rf_add_known(heap->live_bytes, live);
-  heap->live_blocks = rf_add_known(heap->live_blocks, difference(c->alloc_calls, c->free_calls));
+  heap->live_blocks = rf_add_known(heap->live_blocks, difference(h->inherited_live_blocks + c->alloc_calls, c->free_calls));
   process->heap_peak_bytes = heap_peak(h, &sum, live);
   heap->peak_bytes = rf_add_known(heap->peak_bytes, process->heap_peak_bytes);
-  heap->inherited_live_bytes =
-      rf_add_known(heap->inherited_live_bytes, difference(h->inherited_live_bytes, h->inherited_freed_bytes));
-  heap->inherited_live_blocks = rf_add_known(heap->inherited_live_blocks,
-                                             difference(h->inherited_live_blocks, h->inherited_freed_blocks));
+  heap->inherited_live_bytes = rf_add_known(heap->inherited_live_bytes, (double)h->inherited_live_bytes);
+  heap->inherited_live_blocks = rf_add_known(heap->inherited_live_blocks, (double)h->inherited_live_blocks);
   heap->mmap_bytes = rf_add_known(heap->mmap_bytes, (double)c->mmap_bytes);
   heap->munmap_bytes = rf_add_known(heap->munmap_bytes, (double)c->munmap_bytes);
   heap->mapped_live_bytes = rf_add_known(heap->mapped_live_bytes, difference(c->mmap_bytes, c->munmap_bytes));
   for (size_t i = 0; i < RF_HEAP_CLASSES; i++) heap->size_class[i] += c->size_class[i];
-  read_sites(report, reader);
 }
 
 /* --- system: totals --- */

@@ -27,6 +27,7 @@ void rf_text_functions(struct rf_buffer *out, const struct rf_report *report,
                        const struct rf_text_plan *plan);
 void rf_text_per_function(struct rf_buffer *out, const struct rf_report *report,
                           const struct rf_text_plan *plan);
+void rf_text_sites(struct rf_buffer *out, const struct rf_report *report, const struct rf_style *style);
 void rf_text_resources(struct rf_buffer *out, const struct rf_report *report, const struct rf_style *style);
 
 /* A function's name for width columns: parameters and template arguments give way before letters do. */

@@ -15,7 +15,7 @@ static void read_heap(struct rf_reading *r) {
     uint32_t count = __atomic_load_n(&chunk->count, __ATOMIC_ACQUIRE);
     for (uint32_t i = 0; i < count; i++, seen++, entry += chunk->entry_bytes) {
       const struct rf_thread_entry *thread = (const struct rf_thread_entry *)entry;
-      live += __atomic_load_n(&thread->heap_unfolded_bytes, __ATOMIC_RELAXED);
+      live += (int64_t)(thread->heap.alloc_bytes - thread->heap.free_bytes) - thread->heap_folded;
       counted |= thread->heap.alloc_calls != 0;
     }
   }

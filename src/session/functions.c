@@ -1,7 +1,7 @@
 /*
- * See functions.h. Libraries opened later are met through the loader's own notification (_dl_debug_state, made for debuggers):
- * it runs on the opening thread, before the library's constructors and before its relocation. The sweep then runs on a stack of
- * its own, since that thread's may be small.
+ * See functions.h. Libraries opened later are met through the loader's own notification (_dl_debug_state,
+ * made for debuggers): it runs on the opening thread, before the library's constructors and before its
+ * relocation. The sweep then runs on a stack of its own, since that thread's may be small.
  */
 #include "session/functions.h"
 
@@ -13,12 +13,14 @@
 #include "base/thread.h"
 #include "elf/loader.h"
 #include "elf/module.h"
+#include "heap/modules.h"
 #include "patch/patch.h"
 #include "recording/writer.h"
 #include "sample/sampler.h"
 #include "trace/call.h"
 #include "trace/probe.h"
 #include "trace/select.h"
+#include "unwind/unwind.h"
 
 #define STACK_BYTES ((size_t)1 << 20)
 
@@ -26,14 +28,18 @@ static bool selecting;
 static struct rf_probe_cost cost;
 static struct rf_lock sweeping;
 
-static bool tell_sampler(void *user, const struct rf_module *module) {
+static bool tell_others(void *user, const struct rf_module *module) {
   (void)user;
+  rf_heap_modules_seen(module);
   rf_sampler_module_loaded(module->name);
   return true;
 }
 
 static void sweep(void *relocated) {
-  rf_modules_visit(tell_sampler, NULL);
+  rf_heap_modules_begin();
+  rf_modules_visit(tell_others, NULL);
+  rf_heap_modules_end();
+  rf_unwind_modules_changed();
   if (selecting) rf_select_sweep(*(bool *)relocated);
 }
 
@@ -71,7 +77,8 @@ void rf_functions_start(const struct rf_options *options, bool dry) {
   sweep_on_own_stack(true);
   uintptr_t notifier = rf_loader_notifier();
   if (!dry && (!notifier || !rf_patch_notifier(notifier, rf_notify)))
-    rf_record_unavailable("libraries", "the dynamic loader's notification can't be hooked: functions of libraries opened later are not timed");
+    rf_record_unavailable("libraries", "the dynamic loader's notification can't be hooked: functions of "
+                                       "libraries opened later are not timed");
 }
 
 void rf_functions_record_again(void) {

@@ -20,6 +20,8 @@
 #include "base/signals.h"
 #include "heap/allocator.h"
 #include "heap/counters.h"
+#include "heap/modules.h"
+#include "heap/track.h"
 #include "recording/ancestry.h"
 #include "recording/place.h"
 #include "recording/threads.h"
@@ -29,6 +31,7 @@
 #include "session/identity.h"
 #include "session/tool.h"
 #include "trace/call.h"
+#include "unwind/unwind.h"
 
 #define REPORT_DEADLINE_MS 10000
 
@@ -147,14 +150,32 @@ static void record_process(void) {
   record_options();
 }
 
+extern const char __ehdr_start[] __attribute__((visibility("hidden"))),
+    etext[] __attribute__((visibility("hidden")));
+
+static void start_tracking(enum rf_heap_mode mode) {
+  const struct rf_options *o = session.options;
+  struct rf_track_plan plan = {.mode = mode == RF_HEAP_EXACT     ? RF_TRACK_EXACT
+                                       : mode == RF_HEAP_SAMPLED ? RF_TRACK_SAMPLED
+                                                                 : RF_TRACK_NONE,
+                               .sample_bytes = rf_option_bytes(o, RF_OPT_HEAP_SAMPLE_BYTES),
+                               .stack_depth = (uint32_t)rf_option_number(o, RF_OPT_HEAP_STACK_DEPTH)};
+  rf_unwind_hide((uintptr_t)__ehdr_start, (uintptr_t)etext);
+  if (rf_track_start(&plan)) return;
+  rf_record_unavailable("heap.sites", "no memory for the tables of sites and live blocks");
+  rf_log(RF_LOG_WARN, "heap.mode=counters instead of what was asked for: no memory for its tables");
+}
+
 static void start_heap(void) {
+  enum rf_heap_mode mode = (enum rf_heap_mode)rf_option_choice(session.options, RF_OPT_HEAP_MODE);
   rf_allocator_learn();
-  bool counting = rf_option_choice(session.options, RF_OPT_HEAP_MODE) != RF_HEAP_OFF;
-  if (!counting)
+  if (mode == RF_HEAP_OFF)
     rf_record_unavailable("heap", "heap.mode is off");
   else if (!rf_allocator_is_ours())
     rf_record_unavailable("heap", "the executable brings its own malloc, which a preload can't see");
-  rf_heap_start(counting);
+  else
+    start_tracking(mode);
+  rf_heap_start(mode != RF_HEAP_OFF);
 }
 
 static void start_sampler(void) {
@@ -175,8 +196,13 @@ static void start_sampler(void) {
 
 static bool forked(void);
 
+static void taken_over(struct rf_thread *thread) {
+  rf_calls_abandon(thread);
+  rf_track_taken_over(thread);
+}
+
 static bool start_recording(void) {
-  static const struct rf_thread_hooks hooks = {forked, rf_calls_abandon};
+  static const struct rf_thread_hooks hooks = {forked, taken_over};
   if (!create_recording() || !rf_threads_start(&hooks)) return false;
   struct rf_header *header = rf_recording_header();
   header->cycles_per_second = rf_clock_calibrate();
@@ -265,6 +291,7 @@ void rf_session_start(int argc, char **argv, char **envp) {
 
 struct rf_fork_token rf_session_before_fork(void) {
   struct rf_fork_token token = {.signals = rf_signals_block()};
+  rf_heap_before_fork();
   token.heap = rf_memory_fork_prepare();
   return token;
 }
@@ -290,6 +317,9 @@ static bool forked(void) {
   rf_calls_start();
   record_process();
   rf_functions_record_again();
+  rf_heap_modules_again();
+  rf_track_restart();
+  rf_heap_inherit();
   rf_thread_get();
   start_sampler();
   return true;
@@ -415,6 +445,7 @@ void rf_session_finish(int status) {
     rf_sampler_stop();
     rf_calls_settle();
     rf_threads_settle();
+    rf_heap_settle();
     finish_recording(status);
     rf_recording_flush(true);
     if (!rf_quiet()) report();

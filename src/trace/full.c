@@ -9,6 +9,7 @@
 #include "arch/arch.h"
 #include "base/signals.h"
 #include "base/thread.h"
+#include "recording/thread_heap.h"
 #include "trace/clocks.h"
 #include "trace/records.h"
 
@@ -17,7 +18,7 @@
 /* What the thread's sums were when the call began. */
 struct rf_extra {
   uint64_t alloc_calls, requested_bytes, alloc_bytes, free_bytes;
-  int64_t live, outer_high; /* heap_live at entry; the high-water mark of the function around */
+  int64_t live, outer_high; /* the thread's live bytes at entry; the high-water mark of the function around */
   uint64_t cpu_ns, faults, switches, read_blocks, write_blocks, sent, received, max_rss;
   uint64_t unused[2];
 };
@@ -73,23 +74,16 @@ static void heap_enter(struct rf_extra *extra) {
   extra->requested_bytes = heap->requested_bytes;
   extra->alloc_bytes = heap->alloc_bytes;
   extra->free_bytes = heap->free_bytes;
-  extra->live = thread->heap_live;
-  extra->outer_high = thread->heap_high;
-  thread->heap_high = thread->heap_live;
-}
-
-static void heap_restore(const struct rf_extra *extra) {
-  struct rf_thread *thread = rf_tls.self;
-  if (extra->outer_high > thread->heap_high) thread->heap_high = extra->outer_high;
+  extra->live = rf_thread_live(thread);
+  extra->outer_high = rf_thread_stretch_begin(thread);
 }
 
 /* A recursive call's heap is in its outermost one's already. */
 static void heap_exit(const struct rf_extra *extra, struct rf_slot *slot) {
   struct rf_thread *thread = rf_tls.self;
   const struct rf_heap_counters *heap = &thread->entry->heap;
-  int64_t peak = thread->heap_high - extra->live;
+  int64_t peak = rf_thread_stretch_end(thread, extra->outer_high) - extra->live;
   if (peak > slot->heap_peak_bytes) slot->heap_peak_bytes = peak;
-  heap_restore(extra);
   if (slot->depth > 1) return;
   slot->heap_alloc_calls += heap->alloc_calls - extra->alloc_calls;
   slot->heap_requested_bytes += heap->requested_bytes - extra->requested_bytes;

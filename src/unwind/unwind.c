@@ -89,6 +89,7 @@ struct rf_unwind_cache {
   uint64_t epoch;
   bool busy;     /* a walk is in progress */
   bool cut;      /* the last walk left frames out */
+  bool lean;     /* reused frames are not given out */
   bool complete; /* the old stack was walked to its end */
   bool limited;  /* ... or stopped for lack of room; neither: it could not be stepped further */
   bool want_full;
@@ -202,6 +203,7 @@ void rf_unwind_cache_free(struct rf_unwind_cache *cache) {
 }
 
 size_t rf_unwind_reused(const struct rf_unwind_cache *cache) { return cache->reused; }
+void rf_unwind_cache_lean(struct rf_unwind_cache *cache) { cache->lean = true; }
 
 /* --- Memory
  * -------------------------------------------------------------------------------------------------- */
@@ -752,11 +754,13 @@ static enum stop run(struct walk *w) {
 /* Gives out the old frames from index on. */
 static void give_old(struct walk *w, uint32_t from) {
   const struct rf_unwind_cache *cache = w->cache;
-  size_t room = w->max - w->given, count = cache->capacity - from;
-  if (cache->old[from].hidden) {
-    for (uint32_t i = from; i < cache->capacity; i++) give(w, cache->pc[i]);
+  size_t visible = cache->capacity - from - cache->old[from].hidden;
+  if (cache->lean && !cache->cut && w->given + visible <= w->max) {
+    w->given += visible;
     return;
   }
+  for (; from < cache->capacity && cache->old[from].hidden; from++) give(w, cache->pc[from]);
+  size_t room = w->max - w->given, count = cache->capacity - from;
   if (count > room) count = room, w->more = true;
   memcpy(w->frames + w->given, cache->pc + from, count * sizeof(uintptr_t));
   w->given += count;

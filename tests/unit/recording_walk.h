@@ -33,11 +33,14 @@ static size_t walk_slots(const struct rf_reader *reader, rf_ref root) {
 }
 
 static void walk_stack(const struct rf_reader *reader, rf_ref ref) {
-  const uint64_t *words = rf_reader_words(reader, ref, 1);
-  if (!words) return;
-  uint32_t depth = ((const struct rf_stack *)(const void *)words)->depth;
-  words = rf_reader_words(reader, ref, (size_t)depth + 1);
-  if (words) walk_bytes(words, ((size_t)depth + 1) * sizeof *words);
+  while (ref > RF_STACK_CUT) {
+    const uint64_t *words = rf_reader_words(reader, ref, sizeof(struct rf_stack_node) / sizeof *words);
+    if (!words) return;
+    walk_bytes(words, sizeof(struct rf_stack_node));
+    rf_ref parent = ((const struct rf_stack_node *)(const void *)words)->parent;
+    if (parent >= ref) return;
+    ref = parent;
+  }
 }
 
 /* Which leading 32-bit words of an entry are references to texts, by kind. */
@@ -49,8 +52,8 @@ static unsigned text_references(unsigned kind) {
   case RF_TABLE_UNMATCHED: return 3;
   case RF_TABLE_FACT:
   case RF_TABLE_UNAVAILABLE:
-  case RF_TABLE_GPU:
-  case RF_TABLE_MODULE: return 2;
+  case RF_TABLE_GPU: return 2;
+  case RF_TABLE_MODULE: return 1;
   default: return 0;
   }
 }

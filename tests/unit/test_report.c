@@ -185,8 +185,8 @@ Test(report, heap_peak_and_live) {
   struct rf_thread_entry *thread = fixture_thread(&f);
   f.header->heap_folded_bytes = 70000;
   f.header->heap_peak_bytes = 80000;
-  thread->heap_unfolded_bytes = 500;
-  thread->heap_unfolded_max = 15000;
+  thread->heap_folded = 70000;
+  thread->heap_high = 85000;
   thread->heap.alloc_bytes = 170500;
   thread->heap.free_bytes = 100000;
   thread->heap.alloc_calls = 10;

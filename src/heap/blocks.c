@@ -1,0 +1,72 @@
+/* See blocks.h. */
+#include "heap/blocks.h"
+
+#include <stddef.h>
+#include <sys/mman.h>
+
+#include "arch/arch.h"
+#include "base/memory.h"
+
+#define ROOT_BITS 14
+#define BRANCH_BITS 13
+#define LEAF_BITS 20
+
+struct branch {
+  uint64_t *leaf[1 << BRANCH_BITS];
+};
+
+static struct branch **root; /* wiped in a forked child */
+static unsigned granule;
+
+bool rf_blocks_start(unsigned granule_bits) {
+  size_t bytes = sizeof *root << ROOT_BITS;
+  granule = granule_bits;
+  if (!root) root = rf_pages(bytes);
+  if (root) rf_syscall(SYS_madvise, root, bytes, MADV_WIPEONFORK);
+  return root != NULL;
+}
+
+/* What *place points to, made where it is missing; another thread may be faster. */
+static void *made(void **place, size_t bytes) {
+  void *fresh = rf_pages(bytes), *there = NULL;
+  if (!fresh) return NULL;
+  rf_syscall(SYS_madvise, fresh, bytes, MADV_DONTFORK);
+  if (__atomic_compare_exchange_n(place, &there, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+    return fresh;
+  rf_pages_free(fresh, bytes);
+  return there;
+}
+
+static size_t leaf_bytes(void) { return sizeof(uint64_t) << (LEAF_BITS - granule); }
+
+uint64_t *rf_blocks_word(const void *block, bool make) {
+  uintptr_t at = (uintptr_t)block;
+  if (__builtin_expect(at >> (ROOT_BITS + BRANCH_BITS + LEAF_BITS) || !root, 0)) return NULL;
+  struct branch **branches = &root[at >> (BRANCH_BITS + LEAF_BITS)];
+  struct branch *branch = __atomic_load_n(branches, __ATOMIC_ACQUIRE);
+  if (__builtin_expect(!branch, 0) && (!make || !(branch = made((void **)branches, sizeof *branch))))
+    return NULL;
+  uint64_t **leaves = &branch->leaf[at >> LEAF_BITS & ((1 << BRANCH_BITS) - 1)];
+  uint64_t *leaf = __atomic_load_n(leaves, __ATOMIC_ACQUIRE);
+  if (__builtin_expect(!leaf, 0) && (!make || !(leaf = made((void **)leaves, leaf_bytes())))) return NULL;
+  return &leaf[(at & ((1u << LEAF_BITS) - 1)) >> granule];
+}
+
+static void visit_leaf(const uint64_t *leaf, uintptr_t start, void (*visit)(void *, uintptr_t, uint64_t),
+                       void *user) {
+  for (size_t i = 0; i < leaf_bytes() / sizeof *leaf; i++) {
+    uint64_t word = __atomic_load_n(&leaf[i], __ATOMIC_RELAXED);
+    uintptr_t half = granule == 5 ? (word & 1) << 4 : 0;
+    if (word) visit(user, start + (i << granule) + half, word);
+  }
+}
+
+void rf_blocks_visit(void (*visit)(void *user, uintptr_t block, uint64_t word), void *user) {
+  for (uintptr_t i = 0; root && i < 1 << ROOT_BITS; i++) {
+    struct branch *branch = __atomic_load_n(&root[i], __ATOMIC_ACQUIRE);
+    for (uintptr_t j = 0; branch && j < 1 << BRANCH_BITS; j++) {
+      uint64_t *leaf = __atomic_load_n(&branch->leaf[j], __ATOMIC_ACQUIRE);
+      if (leaf) visit_leaf(leaf, (i << BRANCH_BITS | j) << LEAF_BITS, visit, user);
+    }
+  }
+}

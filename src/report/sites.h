@@ -1,0 +1,28 @@
+/*
+ * Allocation sites: from recordings into the model, and their call stacks as people read them.
+ *
+ *   parts of threads ─▶ sums by site ─▶ the largest get their stacks ─▶ merged over processes by module and
+ * offset
+ */
+#pragma once
+
+#include "recording/reader.h"
+#include "report/model.h"
+
+/* How many sites a report tells singly; the rest is one sum. */
+#define RF_SITES_MOST 10000
+
+struct rf_site_merge; /* opaque */
+
+struct rf_site_merge *rf_sites_begin(struct rf_report *report);
+void rf_sites_add(struct rf_site_merge *merge, const struct rf_reader *reader);
+/* Sorts; the merge is gone afterwards. */
+void rf_sites_end(struct rf_site_merge *merge);
+
+/* The mean time that a site's freed blocks lived; NaN where none was measured. */
+double rf_site_lifetime_s(const struct rf_report_site *site);
+/* Standard error of alloc_bytes: 0 in an exact recording. */
+double rf_site_stderr(const struct rf_report_site *site);
+
+/* Whether it is suspected: its live bytes grow steadily, or nothing reachable points to its blocks. */
+bool rf_site_leaks(const struct rf_report_site *site);
