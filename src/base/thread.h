@@ -1,7 +1,7 @@
 /*
  * What Refunc knows of the running thread. Three words of initial-exec TLS lead to everything else:
  *
- *   rf_tls.self ──▶ struct rf_thread (private pages, wiped in a forked child) ──▶ slots[function], recording entry
+ *   rf_tls.self ──▶ rf_no_thread, or struct rf_thread (private pages, wiped in a forked child) ──▶ slots[function], recording entry
  *   rf_tls.top  ──▶ next free call record of this thread's stack (survives a fork: calls in flight return through them)
  *   rf_tls.internal: > 0 while Refunc itself runs on this thread: mallocs that libc makes on its behalf come from
  *                    Refunc's heap, and traced functions are passed through.
@@ -24,6 +24,7 @@ struct rf_thread {
   uint32_t tid;
   struct rf_slot **slots; /* by function id; NULL: first call of it on this thread */
   uintptr_t stack_low, stack_high; /* the stack that libc or the kernel gave the thread */
+  uintptr_t countdowns;            /* distance from rf_no_countdowns to the thread's countdowns in the recording; 0: wiped, none */
   struct rf_thread_entry *entry;   /* in the recording; NULL: wiped */
   struct rf_slot **known_slots;    /* by function id, also those of the entry's earlier owners */
   char *first_chunk;               /* call records */
@@ -35,7 +36,13 @@ struct rf_thread {
   uint32_t index;                  /* of its entry */
   struct rf_unwind_cache *unwind;
   struct rf_heap_thread *heap_private; /* sampling and site state of src/heap */
+  uint64_t window_start, window_cost; /* timing.budget, see trace/pace.h: cycles */
+  uint64_t least_interval, random;
+  bool thinning; /* some function's calls are not all timed */
 };
+
+/* What rf_tls.self is before a thread is known: no capacity, no entry, no countdowns. */
+extern struct rf_thread rf_no_thread __attribute__((visibility("hidden")));
 
 struct rf_tls {
   struct rf_thread *self;

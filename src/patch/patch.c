@@ -107,6 +107,7 @@ static enum rf_refusal try_form(const struct rf_patch_request *request, struct f
                                   .limit = request->limit,
                                   .id = request->id,
                                   .entry = request->entry,
+                                  .countdown = request->countdown,
                                   .stub = stub,
                                   .jump_bytes = form.brief ? RF_SHORT_JUMP_BYTES : RF_JUMP_BYTES,
                                   .whole = form.whole};
@@ -144,7 +145,7 @@ const char *rf_patch_add(const struct rf_patch_request *request, uintptr_t *body
     memcpy((void *)stub, plan.bytes, plan.length);
     region->used += (plan.length + 15) & ~(size_t)15;
     plan_jumps(request, forms[i], stub, landing, &plan);
-    *body = stub + RF_STUB_BODY;
+    *body = stub + plan.body_offset;
     return NULL;
   }
   return rf_refusal_text(first);

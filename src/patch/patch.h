@@ -18,6 +18,7 @@ struct rf_patch_request {
   size_t limit;           /* bytes up to the next function or the end of the segment */
   uint32_t id;            /* what the stub hands to the entry */
   const void *entry;
+  const void *countdown;  /* see arch/stub.h; NULL: every call goes to entry */
   uintptr_t low, high;    /* its module's code */
   uint16_t entered;       /* bit n: something branches to its byte n (patch/branches.h) */
   const struct rf_extent *functions; /* the module's, sorted, for padding between them; may be NULL */

@@ -179,7 +179,8 @@ struct rf_thread_entry {
   int64_t heap_high;                   /* its highest live bytes since that was told */
   uint64_t sent_bytes, received_bytes; /* by the interposed socket calls */
   rf_ref site_parts;                   /* chunk chain of RF_TABLE_SITE_PART */
-  uint32_t reserved32;
+  rf_ref countdowns;        /* uint64_t by function id: one more than the calls that will be merely counted before the next timed one */
+  uint32_t countdown_count; /* how many there are */
   uint64_t reserved[3];
   struct rf_heap_counters heap;
 };
@@ -187,12 +188,17 @@ struct rf_thread_entry {
 /*
  * Durations of one function on one thread, in cycles (or ns, by mode), with the log-linear histogram of
  * base/histogram.h: octaves are arrays of RF_SUBBUCKETS uint64_t, made on demand.
+ *
+ * Under timing.budget a timed call stands for the expected number of calls between it and the timed one before, itself included:
+ * its weight, chosen before the call. Sums, squares and the histogram are weighted; they are unbiased whatever changed over time.
+ * Calls = entered + counted - (countdown - 1, where above 0): counted is announced ahead, so that a merely counted call costs
+ * one decrement.
  */
 struct rf_slot {
   uint32_t function;  /* id */
   uint32_t threads;   /* how many of the entry's owners called it */
   uint64_t entered;   /* calls that were timed from their entry on */
-  uint64_t counted;   /* calls that were merely counted */
+  uint64_t counted;   /* calls announced to be merely counted */
   uint64_t durations; /* recorded durations: returned, or unwound with a known end */
   uint64_t unwound;   /* left by an exception, longjmp, cancellation, ... */
   uint64_t sum;       /* of all recorded durations */
@@ -201,9 +207,12 @@ struct rf_slot {
   uint64_t square_low,
       square_high;   /* 128-bit sum of squares; bounded by (run time)^2, so it cannot overflow */
   uint64_t min, max; /* min starts at UINT64_MAX */
-  uint64_t children; /* traced callees' calls inside, for the reader's correction of self time */
-  uint32_t depth;    /* calls in flight */
-  uint32_t reserved;
+  uint64_t sum_children; /* of traced callees that could not be taken off single calls: not in sum_self yet */
+  uint32_t depth;        /* calls in flight */
+  uint32_t next;         /* of the next timed call: low byte its record's flags, above it its weight; 0 means 1 */
+  uint64_t weights, weight_squares; /* sums over the recorded durations; weights = durations when every call is timed */
+  uint64_t last_exit, spacing;      /* the writer's: when a call was last timed, and smoothed time from call to call, in cycles */
+  uint64_t lost_children;           /* of sum: the part whose traced caller is not known, so it is missing in some sum_children */
   uint64_t heap_alloc_calls, heap_requested_bytes, heap_alloc_bytes, heap_free_bytes;
   int64_t heap_peak_bytes;
   uint64_t cpu_ns, faults, switches, read_bytes, write_bytes, sent_bytes, received_bytes, peak_rss_bytes;

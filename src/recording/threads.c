@@ -32,6 +32,9 @@ struct registry {
   uint32_t count;
 };
 
+uint32_t rf_countdown_capacity;
+int64_t *rf_no_countdowns;
+static bool settled; /* rf_countdown_capacity is what threads get */
 static struct registry *registry;
 static void *main_tcb;
 static struct rf_thread_hooks hooks;
@@ -52,7 +55,7 @@ bool rf_threads_start(const struct rf_thread_hooks *given) {
 }
 
 void rf_threads_restart(void) {
-  rf_tls.self = NULL;
+  rf_tls.self = &rf_no_thread;
   memset(registry, 0, sizeof *registry);
   registry->ready = 1;
 }
@@ -109,7 +112,7 @@ static bool owner_is_gone(const struct rf_thread *thread, uint32_t my_tid) {
 
 void rf_threads_settle(void) {
   if (rf_quiet()) return; /* asking whether a thread lives takes a system call */
-  uint32_t mine = rf_tls.self ? rf_tls.self->tid : 0;
+  uint32_t mine = rf_tls.self->tid;
   for (struct rf_thread *thread = rf_threads_first(); thread; thread = thread->next)
     if (thread->tid != mine && owner_is_gone(thread, mine)) hooks.taken_over(thread);
 }
@@ -128,6 +131,32 @@ static struct rf_thread *find_dead(uint32_t my_tid) {
   return NULL;
 }
 
+/* The thread's countdowns, as many as counting stubs can be for; without room in the recording it times every call. */
+static void add_countdowns(struct rf_thread *thread) {
+  uint32_t count = rf_countdown_capacity;
+  int64_t *countdowns = count ? rf_recording_alloc(count * sizeof *countdowns) : NULL;
+  if (!countdowns) return;
+  thread->entry->countdowns = rf_recording_ref(countdowns);
+  thread->entry->countdown_count = count;
+  thread->countdowns = (uintptr_t)countdowns - (uintptr_t)rf_no_countdowns;
+}
+
+bool rf_countdowns_start(uint32_t most) {
+  long pages = rf_syscall(SYS_mmap, 0, most * sizeof *rf_no_countdowns, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_32BIT, -1, 0);
+  if (pages < 0) return false;
+  rf_no_countdowns = (int64_t *)pages;
+  rf_countdown_capacity = most;
+  return true;
+}
+
+void rf_countdowns_settle(uint32_t capacity) {
+  rf_countdown_capacity = capacity;
+  settled = true;
+  for (struct rf_thread *thread = rf_threads_first(); thread; thread = thread->next)
+    if (!thread->countdowns) add_countdowns(thread);
+}
+
 static struct rf_thread *new_thread(void) {
   if (registry->room_left < ROOM_FOR_THREAD) {
     registry->room = wiped_pages(16 * PAGE);
@@ -143,6 +172,7 @@ static struct rf_thread *new_thread(void) {
   registry->room_left -= ROOM_FOR_THREAD;
   thread->entry = entry;
   thread->index = registry->count++;
+  if (rf_no_countdowns && settled) add_countdowns(thread);
   thread->next = registry->first;
   registry->first = thread;
   return thread;
@@ -160,6 +190,7 @@ static void take_over(struct rf_thread *thread, uint32_t tid) {
   struct rf_thread_entry *entry = thread->entry;
   if (entry->generation) settle_former(thread);
   thread->tid = tid;
+  thread->random = ((uint64_t)tid << 32 | 0x9e3779b9u) * 0xbf58476d1ce4e5b9u;
   entry->tid = tid;
   entry->generation++;
   entry->alive = 1;
@@ -188,7 +219,7 @@ static struct rf_thread *register_thread(void) {
   uint64_t mask = rf_signals_block();
   struct rf_thread *thread = NULL;
   if (!registry->ready && !hooks.forked()) rf_threads_silence();
-  if (rf_tls.self && rf_tls.self->entry) thread = rf_tls.self; /* the fork hook registered it */
+  if (rf_tls.self->entry) thread = rf_tls.self; /* the fork hook registered it */
   else if (!registry->silent && rf_recording_header()) {
     rf_lock_take(&registry->lock);
     thread = register_locked();
@@ -200,7 +231,7 @@ static struct rf_thread *register_thread(void) {
 
 struct rf_thread *rf_thread_get(void) {
   struct rf_thread *thread = rf_tls.self;
-  if (__builtin_expect(thread && thread->entry, 1)) return thread;
+  if (__builtin_expect(thread->entry != NULL, 1)) return thread;
   if (!registry || registry->silent || rf_quiet()) return NULL;
   return register_thread();
 }

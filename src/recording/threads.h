@@ -26,6 +26,17 @@ bool rf_threads_start(const struct rf_thread_hooks *hooks);
 /* In a forked child, once its recording exists: an empty registry again. */
 void rf_threads_restart(void);
 
+/*
+ * Countdowns for counting stubs (timing.budget): every thread's block has so many, and threads that have no block, or a wiped one, find
+ * rf_no_countdowns instead: all at or under 0, in the lowest 2 GB, where a stub's displacement reaches. 0: no counting stubs.
+ */
+extern uint32_t rf_countdown_capacity;
+extern int64_t *rf_no_countdowns;
+/* Maps rf_no_countdowns for most functions; false when there is no room for it. */
+bool rf_countdowns_start(uint32_t most);
+/* From now on that many: gives them to the threads registered so far. Before any counting stub can run. */
+void rf_countdowns_settle(uint32_t capacity);
+
 /* This thread's state, registered if it is new; NULL when nothing is recorded or memory ran out. Signal-safe: blocks signals while
  * it registers. Cost: a TLS load; about 10 us for a new thread. */
 struct rf_thread *rf_thread_get(void);

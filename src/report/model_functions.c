@@ -3,10 +3,9 @@
  *
  *   slots (function × thread) ─▶ accumulator (function, one recording) ─▶ rf_report_function (all recordings)
  *
- * Where calls were merely counted (timing.budget), a timed call of a thread stands for calls/timed of them:
- * that weight goes into totals, means and quantiles. Self time is another matter: what merely counted callees
- * took is missing from it, so it is only known where no other function on the thread was merely counted; else
- * it is unknown rather than wrong.
+ * Where calls were merely counted (timing.budget), a timed call stands for its weight of them, and the writer's sums and histograms
+ * are weighted already. What timed callees took comes off their caller function's sum (sum_children); where the caller could not
+ * be told, it is lost, and self time that this may change by more than 1% is not given.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +20,8 @@ struct octave {
 };
 
 /* One function in one recording; times in seconds, corrected. */
+#define LOST_SHARE 0.01
+
 struct accumulator {
   size_t target; /* index into report->function */
   uint32_t mode;
@@ -29,7 +30,8 @@ struct accumulator {
   uint64_t durations, unwound, open, threads;
   double weight, sum_s, sum_outer_s, sum_self_s, m2; /* m2: weighted squared deviations from the mean */
   double min_s, max_s;
-  bool self_unknown;
+  bool self_unknown, total_unknown;
+  double effective; /* timed calls, less where their weights differ */
   struct rf_function_heap heap;
   struct rf_function_system system;
   uint32_t flags;
@@ -38,7 +40,7 @@ struct accumulator {
 /* What lies behind a function of the report while recordings are merged. */
 struct moments {
   double weight, sum_s, m2;
-  uint64_t timed;
+  double timed;
   double calls_with_samples;
 };
 
@@ -190,7 +192,7 @@ static void join_moments(double *weight, double *sum, double *m2, double other_w
 static double squared_deviations(const struct rf_slot *slot) {
   long double squares =
       (long double)slot->square_high * 18446744073709551616.0L + (long double)slot->square_low;
-  long double m2 = squares - (long double)slot->sum * (long double)slot->sum / (long double)slot->durations;
+  long double m2 = squares - (long double)slot->sum * (long double)slot->sum / (long double)slot->weights;
   return m2 > 0 ? (double)m2 : 0;
 }
 
@@ -199,14 +201,12 @@ static void add_durations(struct accumulator *a, const struct rf_header *h, cons
   if (!slot->durations) return;
   double unit = rf_unit_seconds(h, a->mode);
   double inside = h->probe_inside_cycles * rf_unit_seconds(h, RF_CLOCK_PERF_COUNTER) / unit;
-  double outside = h->probe_outside_cycles * rf_unit_seconds(h, RF_CLOCK_PERF_COUNTER) / unit;
-  double n = (double)slot->durations;
+  double n = (double)slot->weights;
   double sum_s = corrected((double)slot->sum, inside * n, unit);
   join_moments(&a->weight, &a->sum_s, &a->m2, weight * n, weight * sum_s,
                weight * squared_deviations(slot) * unit * unit);
   a->sum_outer_s += weight * corrected((double)slot->sum_outer, inside * n, unit);
-  a->sum_self_s +=
-      weight * corrected((double)slot->sum_self, inside * n + outside * (double)slot->children, unit);
+  a->sum_self_s += weight * corrected((double)slot->sum_self, inside * n + (double)slot->sum_children, unit);
   if (slot->min <= slot->max) {
     a->min_s = rf_min_known(a->min_s, corrected((double)slot->min, inside, unit));
     a->max_s = rf_max_known(a->max_s, corrected((double)slot->max, inside, unit));
@@ -231,31 +231,52 @@ static void add_heap_and_system(struct accumulator *a, const struct rf_slot *slo
     a->system.peak_rss_bytes = rf_max_known(a->system.peak_rss_bytes, (double)slot->peak_rss_bytes);
 }
 
-/* counted_elsewhere: calls of other functions on this thread that were merely counted. */
+/* What the timed calls' weights leave to scale by: drawn gaps add up to their mean only in the long run. 1 when all were timed. */
+static double remaining_weight(const struct rf_slot *slot, uint64_t counted) {
+  if (!slot->entered || !slot->weights) return 1;
+  double ended = (double)slot->durations / (double)slot->entered;
+  return ((double)slot->entered + (double)counted) * ended / (double)slot->weights;
+}
+
+/* How many calls of equal weight would say as much. */
+static double effective_calls(const struct rf_slot *slot) {
+  return slot->weight_squares ? (double)slot->weights * (double)slot->weights / (double)slot->weight_squares : 0;
+}
+
+/* counted: calls that were merely counted. lost: what of the thread's times could not be taken off a caller's self time. */
 static void add_slot(struct accumulator *a, const struct rf_reader *reader, const struct rf_slot *slot,
-                     uint64_t counted_elsewhere, struct rf_arena *scratch) {
-  uint64_t calls = slot->entered + slot->counted;
-  double weight = slot->entered ? (double)calls / (double)slot->entered : 1;
+                     uint64_t counted, double lost, struct rf_arena *scratch) {
+  uint64_t calls = slot->entered + counted;
+  double weight = remaining_weight(slot, counted);
   a->entered += slot->entered;
-  a->counted += slot->counted;
+  a->counted += counted;
+  a->effective += effective_calls(slot);
   if (slot->entered) a->sampled_calls += calls;
   a->durations += slot->durations;
   a->unwound += slot->unwound;
   a->open += slot->depth;
   a->threads += slot->threads ? slot->threads : calls != 0;
   bool recursive = slot->sum != slot->sum_outer;
-  a->self_unknown |= slot->durations && (counted_elsewhere || (slot->counted && recursive));
+  a->self_unknown |= slot->durations && lost > LOST_SHARE * (double)slot->sum;
+  a->total_unknown |= recursive && lost > LOST_SHARE * (double)slot->sum;
   add_durations(a, rf_reader_header(reader), slot, weight);
   add_heap_and_system(a, slot, weight);
   add_histogram(a, reader, slot, weight, scratch);
 }
 
-static uint64_t counted_on(const struct rf_reader *reader, rf_ref slots) {
-  uint64_t counted = 0;
+static double lost_on(const struct rf_reader *reader, rf_ref slots) {
+  double lost = 0;
   struct rf_cursor cursor = rf_cursor_at(reader, slots, RF_TABLE_SLOT);
   struct rf_slot slot;
-  while (rf_cursor_next(&cursor, &slot, sizeof slot)) counted += slot.counted;
-  return counted;
+  while (rf_cursor_next(&cursor, &slot, sizeof slot)) lost += (double)slot.lost_children;
+  return lost;
+}
+
+/* Announced calls, less those that are still to come. */
+static uint64_t counted_calls(const struct rf_slot *slot, const uint64_t *countdowns, uint32_t count) {
+  int64_t countdown = countdowns && slot->function < count ? (int64_t)countdowns[slot->function] : 0;
+  uint64_t to_come = countdown > 1 ? (uint64_t)countdown - 1 : 0;
+  return slot->counted > to_come ? slot->counted - to_come : 0;
 }
 
 static void read_threads(const struct rf_reader *reader, struct accumulator *list, size_t count,
@@ -264,12 +285,13 @@ static void read_threads(const struct rf_reader *reader, struct accumulator *lis
       rf_cursor_at(reader, rf_reader_header(reader)->root[RF_TABLE_THREAD], RF_TABLE_THREAD);
   struct rf_thread_entry thread;
   while (rf_cursor_next(&threads, &thread, sizeof thread)) {
-    uint64_t counted = counted_on(reader, thread.slots);
+    double lost = lost_on(reader, thread.slots);
+    const uint64_t *countdowns = rf_reader_words(reader, thread.countdowns, thread.countdown_count);
     struct rf_cursor slots = rf_cursor_at(reader, thread.slots, RF_TABLE_SLOT);
     struct rf_slot slot;
     while (rf_cursor_next(&slots, &slot, sizeof slot))
       if (slot.function < count)
-        add_slot(&list[slot.function], reader, &slot, counted - slot.counted, scratch);
+        add_slot(&list[slot.function], reader, &slot, counted_calls(&slot, countdowns, thread.countdown_count), lost, scratch);
   }
 }
 
@@ -335,12 +357,12 @@ static void merge_one(struct rf_function_merge *merge, const struct accumulator 
   f->unwound += a->unwound;
   f->open += a->open;
   f->threads += a->threads;
-  f->total_s += scale * a->sum_outer_s;
+  f->total_s += a->total_unknown ? NAN : scale * a->sum_outer_s;
   f->self_s += a->self_unknown ? NAN : scale * a->sum_self_s;
   f->min_s = rf_min_known(f->min_s, a->min_s);
   f->max_s = rf_max_known(f->max_s, a->max_s);
   join_moments(&m->weight, &m->sum_s, &m->m2, scale * a->weight, scale * a->sum_s, scale * a->m2);
-  m->timed += a->entered;
+  m->timed += a->effective;
   merge->report->sampled |= a->counted != 0;
   f->has_heap |= (a->flags & RF_FUNCTION_HEAP) != 0;
   f->has_system |= (a->flags & RF_FUNCTION_SYSTEM) != 0;
@@ -387,9 +409,9 @@ void rf_merge_functions(struct rf_function_merge *merge, const struct rf_reader 
 
 /* 95% interval of the mean over a random sample without replacement of timed among calls. */
 static double confidence(const struct rf_report_function *f, const struct moments *m) {
-  if (m->timed >= f->calls) return 0;
+  if (f->timed_calls + f->unwound + f->open >= f->calls) return 0;
   if (m->timed < 2 || !(f->mean_s > 0)) return NAN;
-  double n = (double)m->timed, share = n / (double)f->calls;
+  double n = m->timed, share = n / (double)f->calls;
   return 1.96 * f->stddev_s / f->mean_s * sqrt((1 - share) / n);
 }
 
@@ -485,6 +507,6 @@ void rf_merge_functions_end(struct rf_function_merge *merge) {
   if (any_unknown_self(report))
     rf_report_unavailable(
         report, "functions[].self_s",
-        "calls of other functions were merely counted to keep timing.budget, so their time can't be "
-        "told from their callers'; timing.budget=off times every call");
+        "under timing.budget, times of functions whose callers are not timed can't be told from those of "
+        "their callers' callers; timing.budget=off times every call");
 }

@@ -17,7 +17,10 @@
 #include "patch/patch.h"
 #include "recording/writer.h"
 #include "sample/sampler.h"
+#include "recording/threads.h"
 #include "trace/call.h"
+#include "trace/callers_walk.h"
+#include "trace/pace.h"
 #include "trace/probe.h"
 #include "trace/select.h"
 #include "unwind/unwind.h"
@@ -41,6 +44,7 @@ static void sweep(void *relocated) {
   rf_heap_modules_end();
   rf_unwind_modules_changed();
   if (selecting) rf_select_sweep(*(bool *)relocated);
+  rf_unwind_modules_changed();
 }
 
 static void sweep_on_own_stack(bool relocated) {
@@ -67,12 +71,24 @@ static void record_cost(void) {
   rf_calls_set_probe_cost(cost.outside);
 }
 
+/* The library's own code, by the linker's names for its bounds. */
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char etext[] __attribute__((visibility("hidden")));
+
+static void start_budget(double budget) {
+  if (budget > 0 && rf_countdowns_start(RF_MOST_FUNCTIONS)) rf_pace_start((uint32_t)(budget * RF_PACE_ONE), cost.inside + cost.outside);
+  if (!rf_pace_active()) return;
+  rf_callers_walk_start(cost.outside);
+  rf_unwind_hide((uintptr_t)__ehdr_start, (uintptr_t)etext);
+}
+
 void rf_functions_start(const struct rf_options *options, bool dry) {
   struct rf_select_plan plan = {options, dry};
   selecting = rf_select_start(&plan);
   if (selecting) {
     cost = rf_probe_measure();
     record_cost();
+    start_budget(rf_option_ratio(options, RF_OPT_TIMING_BUDGET));
   }
   sweep_on_own_stack(true);
   uintptr_t notifier = rf_loader_notifier();

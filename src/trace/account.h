@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "arch/entry.h"
 #include "base/histogram.h"
 #include "recording/format.h"
 
@@ -22,17 +23,26 @@ static inline uint64_t *rf_slot_counter(const struct rf_slot *slot, uint64_t dur
   return octave ? (uint64_t *)(rf_trace_base + octave) + bucket.index : NULL;
 }
 
-/* counter may be NULL when the recording is full: the rest is counted all the same. */
-static inline void rf_slot_add(struct rf_slot *slot, uint64_t duration, uint64_t child, uint64_t *counter) {
+/* A call's weight, from its record's flags. */
+static inline uint64_t rf_weight(uint32_t flags) {
+  uint32_t weight = flags >> 8;
+  return weight ? weight : 1;
+}
+
+/* weight: of the call. counter may be NULL when the recording is full: the rest is counted all the same. */
+static inline void rf_slot_add(struct rf_slot *slot, uint64_t duration, uint64_t child, uint64_t *counter, uint64_t weight) {
   slot->durations++;
-  slot->sum += duration;
-  slot->sum_self += duration > child ? duration - child : 0;
-  if (--slot->depth == 0) slot->sum_outer += duration;
-  unsigned __int128 square = (unsigned __int128)duration * duration;
+  slot->weights += weight;
+  slot->weight_squares += weight * weight;
+  slot->sum += weight * duration;
+  slot->sum_self += weight * (duration > child ? duration - child : 0);
+  if (--slot->depth == 0) slot->sum_outer += weight * duration;
+  else slot->next |= RF_RECORD_RECURSIVE;
+  unsigned __int128 square = (unsigned __int128)duration * duration * weight;
   uint64_t low = slot->square_low + (uint64_t)square;
   slot->square_high += (uint64_t)(square >> 64) + (low < slot->square_low);
   slot->square_low = low;
   if (duration < slot->min) slot->min = duration;
   if (duration > slot->max) slot->max = duration;
-  if (counter) ++*counter;
+  if (counter) *counter += weight;
 }

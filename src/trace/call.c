@@ -11,7 +11,10 @@
 #include "recording/threads.h"
 #include "recording/writer.h"
 #include "trace/account.h"
+#include "trace/callers.h"
+#include "trace/callers_walk.h"
 #include "trace/full.h"
+#include "trace/pace.h"
 #include "trace/records.h"
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
@@ -39,12 +42,30 @@ uint64_t rf_calls_dropped(void) { return dropped; }
 
 /* ---- exit ---- */
 
-RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t now) {
+#define RARE_FLAGS (RF_RECORD_UNWOUND | RF_RECORD_FOREIGN | RF_RECORD_INHERITED)
+
+/*
+ * While calls are thinned the record below may not be the caller's, which was perhaps merely counted. What a timed call took then
+ * comes off its caller function's sum, whichever of that function's calls it was in: as unbiased, since both are weighted.
+ * Mostly the return address tells that function; only where the caller is not timed, or recursion has to be told, the stack is walked.
+ */
+static inline void credit_caller(struct rf_thread *thread, struct rf_record *record, uint64_t duration, uintptr_t rbp) {
+  uint32_t caller = rf_caller_at(record->return_address);
+  struct rf_slot *callers = caller < thread->slot_capacity ? thread->slots[caller] : NULL;
+  bool inner_known = !(record->slot->next & RF_RECORD_RECURSIVE) || record->slot->depth > 1;
+  if (LIKELY(callers && inner_known))
+    callers->sum_children += rf_weight(record->flags) * (duration + probe_outside);
+  else
+    rf_preserved_on_own_stack((uintptr_t)record, duration, rbp, rf_callers_walk);
+}
+
+RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t clock, uintptr_t rbp) {
   struct rf_thread *thread = rf_tls.self;
+  uint64_t now = clock;
   uint32_t flags = record->flags;
-  bool plain = !(flags & ~RF_RECORD_FULL) && rf_tls.top == (char *)(record + 1) && thread->slot_capacity;
-  if (LIKELY(plain)) {
-    if (flags) {
+  bool usual = !(flags & RARE_FLAGS) && rf_tls.top == (char *)(record + 1) && thread->slot_capacity;
+  if (LIKELY(usual)) {
+    if (flags & RF_RECORD_FULL) {
       rf_full_exit(record, now);
       now = record->body;
     }
@@ -52,8 +73,10 @@ RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t now) {
     uint64_t duration = now > record->start ? now - record->start : 0;
     uint64_t *counter = rf_slot_counter(slot, duration);
     if (LIKELY(counter)) {
-      record[-1].child += duration + probe_outside;
-      rf_slot_add(slot, duration, record->child, counter);
+      if (LIKELY(!thread->thinning)) record[-1].child += duration + probe_outside;
+      else credit_caller(thread, record, duration, rbp);
+      rf_slot_add(slot, duration, record->child, counter, rf_weight(flags));
+      if (flags & RF_RECORD_PACED) rf_pace(thread, slot, clock);
       record->flags = 0;
       record->position = RF_RECORD_FREE;
       __atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -76,10 +99,10 @@ static void make_octave(struct rf_slot *slot, uint32_t octave) {
 }
 
 /* A duration with all that may be missing for it. */
-static void add_duration(struct rf_slot *slot, uint64_t duration, uint64_t child) {
+static void add_duration(struct rf_slot *slot, uint64_t duration, uint64_t child, uint64_t weight) {
   if (!rf_slot_counter(slot, duration))
     rf_with_vectors_saved(make_octave, (uintptr_t)slot, rf_bucket_of(duration).octave);
-  rf_slot_add(slot, duration, child, rf_slot_counter(slot, duration));
+  rf_slot_add(slot, duration, child, rf_slot_counter(slot, duration), weight);
 }
 
 /* Ends a call that will not return. With a mark of the personality its end is known, else it counts without a duration. */
@@ -90,7 +113,7 @@ static void close_dead(struct rf_record *record) {
     if (record->flags & RF_RECORD_FULL) rf_full_drop(record);
     if (record->flags & RF_RECORD_UNWOUND) {
       uint64_t duration = record->body > record->start ? record->body - record->start : 0;
-      add_duration(slot, duration, record->child);
+      add_duration(slot, duration, record->child, rf_weight(record->flags));
       struct rf_record *below = record->flags & RF_RECORD_FOREIGN ? NULL : rf_record_below(record);
       if (below) below->child += duration + probe_outside;
     } else if (slot->depth) {
@@ -118,7 +141,9 @@ static void exit_foreign(struct rf_record *record, uint64_t now) {
       if (slot->depth) slot->depth--;
       mine->depth++;
     }
-    add_duration(mine ? mine : slot, now > record->start ? now - record->start : 0, record->child);
+    if (!mine) mine = slot;
+    add_duration(mine, now > record->start ? now - record->start : 0, record->child, rf_weight(record->flags));
+    if (record->flags & RF_RECORD_PACED) rf_pace(thread, mine, rf_cycles());
   }
   rf_foreign_give(record);
 }
@@ -130,7 +155,7 @@ static void exit_own(struct rf_record *record, uint64_t now) {
     uint64_t duration = now > record->start ? now - record->start : 0;
     struct rf_record *below = rf_record_below(record);
     if (below) below->child += duration + probe_outside;
-    add_duration(slot, duration, record->child);
+    add_duration(slot, duration, record->child, rf_weight(record->flags));
   }
   record->flags = 0;
   record->position = RF_RECORD_FREE;
@@ -153,7 +178,7 @@ static void make_octave_for(struct rf_slot *slot, uint64_t duration) {
 
 /* f ended in a jump to another timed function: its time ends here, its record goes on as that function's. */
 static inline void begin_in(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot) {
-  record->flags &= RF_RECORD_FOREIGN;
+  record->flags = (record->flags & RF_RECORD_FOREIGN) | slot->next;
   record->slot = slot;
   record->child = 0;
   record->id = id;
@@ -173,8 +198,9 @@ RF_PRESERVE_ALL void rf_tail_plain(struct rf_record *record, uint32_t id, uint64
   uint64_t duration = end > record->start ? end - record->start : 0;
   if (LIKELY(ended && !(record->flags & RF_RECORD_INHERITED))) {
     if (!rf_slot_counter(ended, duration)) rf_preserved_on_own_stack((uintptr_t)ended, duration, 0, make_octave_for);
-    rf_slot_add(ended, duration, record->child, rf_slot_counter(ended, duration));
+    rf_slot_add(ended, duration, record->child, rf_slot_counter(ended, duration), rf_weight(record->flags));
     if (!(record->flags & RF_RECORD_FOREIGN)) record[-1].child += duration + probe_outside;
+    if (record->flags & RF_RECORD_PACED) rf_pace(rf_tls.self, ended, now);
   }
   begin_in(record, id, now, slot);
 }
@@ -186,11 +212,18 @@ RF_PRESERVE_ALL void rf_tail_full(struct rf_record *record, uint32_t id, uint64_
 
 /* ---- entry ---- */
 
+/* A function that the user asked more of than time alone is timed at every call. */
+static bool is_paced(uint32_t id) {
+  const struct rf_full *full = rf_sites[id].extra;
+  return rf_pace_active() && id < rf_countdown_capacity && !(full && full->every_call);
+}
+
 static struct rf_slot *new_slot(struct rf_thread *thread, uint32_t id) {
   struct rf_slot *slot = rf_table_append(&thread->entry->slots, RF_TABLE_SLOT, sizeof *slot, SLOTS_PER_CHUNK);
   if (!slot) return NULL;
   slot->function = id;
   slot->min = UINT64_MAX;
+  slot->next = is_paced(id) ? RF_RECORD_PACED : 0;
   rf_table_publish(thread->entry->slots);
   return slot;
 }
@@ -240,6 +273,7 @@ static struct rf_record *begin_foreign(uint32_t id, uintptr_t position, struct r
   }
   struct rf_record *record = rf_foreign_take(position, close_dead);
   if (!record) return NULL;
+  record->flags |= slot->next;
   record->return_address = *(uintptr_t *)position;
   record->rbx = (uintptr_t)rbx;
   record->slot = slot;
@@ -252,7 +286,7 @@ static struct rf_record *begin_foreign(uint32_t id, uintptr_t position, struct r
 
 static uintptr_t prepare(uint32_t id, uintptr_t position, struct rf_record *rbx) {
   struct rf_thread *thread = rf_tls.self;
-  if (!thread || !thread->entry) thread = (struct rf_thread *)rf_with_vectors_saved(rf_thread_get, 0, 0);
+  if (!thread->entry) thread = (struct rf_thread *)rf_with_vectors_saved(rf_thread_get, 0, 0);
   struct rf_slot *slot = thread ? slot_for(thread, id) : NULL;
   if (!slot) {
     dropped++;
@@ -305,7 +339,7 @@ void rf_calls_settle(void) {
   struct rf_thread *thread = rf_tls.self;
   uintptr_t here = (uintptr_t)__builtin_frame_address(0);
   uint64_t mask = rf_signals_block();
-  if (thread && here >= thread->stack_low && here < thread->stack_high) close_passed(here);
+  if (here >= thread->stack_low && here < thread->stack_high) close_passed(here);
   rf_signals_restore(mask);
 }
 
@@ -318,7 +352,7 @@ int rf_personality(int version, int actions, uint64_t class, void *exception, vo
 int rf_personality(int version, int actions, uint64_t class, void *exception, void *context) {
   enum { CLEANUP_PHASE = 2, CONTINUE_UNWIND = 8 };
   (void)version, (void)class, (void)exception, (void)context;
-  if (!(actions & CLEANUP_PHASE) || !rf_tls.self) return CONTINUE_UNWIND;
+  if (!(actions & CLEANUP_PHASE)) return CONTINUE_UNWIND;
   struct rf_record *record = (struct rf_record *)rf_tls.top;
   uintptr_t here = (uintptr_t)__builtin_frame_address(0);
   struct rf_thread *thread = rf_tls.self;

@@ -10,6 +10,7 @@
 #include "base/signals.h"
 #include "base/thread.h"
 #include "recording/thread_heap.h"
+#include "trace/account.h"
 #include "trace/clocks.h"
 #include "trace/records.h"
 
@@ -79,16 +80,16 @@ static void heap_enter(struct rf_extra *extra) {
 }
 
 /* A recursive call's heap is in its outermost one's already. */
-static void heap_exit(const struct rf_extra *extra, struct rf_slot *slot) {
+static void heap_exit(const struct rf_extra *extra, struct rf_slot *slot, uint64_t weight) {
   struct rf_thread *thread = rf_tls.self;
   const struct rf_heap_counters *heap = &thread->entry->heap;
   int64_t peak = rf_thread_stretch_end(thread, extra->outer_high) - extra->live;
   if (peak > slot->heap_peak_bytes) slot->heap_peak_bytes = peak;
   if (slot->depth > 1) return;
-  slot->heap_alloc_calls += heap->alloc_calls - extra->alloc_calls;
-  slot->heap_requested_bytes += heap->requested_bytes - extra->requested_bytes;
-  slot->heap_alloc_bytes += heap->alloc_bytes - extra->alloc_bytes;
-  slot->heap_free_bytes += heap->free_bytes - extra->free_bytes;
+  slot->heap_alloc_calls += weight * (heap->alloc_calls - extra->alloc_calls);
+  slot->heap_requested_bytes += weight * (heap->requested_bytes - extra->requested_bytes);
+  slot->heap_alloc_bytes += weight * (heap->alloc_bytes - extra->alloc_bytes);
+  slot->heap_free_bytes += weight * (heap->free_bytes - extra->free_bytes);
 }
 
 /* ---- the kernel's view ---- */
@@ -109,18 +110,18 @@ static void system_read(struct rf_extra *extra) {
   extra->received = entry->received_bytes;
 }
 
-static void system_exit(const struct rf_extra *begin, struct rf_slot *slot) {
+static void system_exit(const struct rf_extra *begin, struct rf_slot *slot, uint64_t weight) {
   struct rf_extra end = {0};
   system_read(&end);
   if (end.max_rss * 1024 > slot->peak_rss_bytes) slot->peak_rss_bytes = end.max_rss * 1024;
   if (slot->depth > 1) return;
-  slot->cpu_ns += end.cpu_ns - begin->cpu_ns;
-  slot->faults += end.faults - begin->faults;
-  slot->switches += end.switches - begin->switches;
-  slot->read_bytes += (end.read_blocks - begin->read_blocks) * 512;
-  slot->write_bytes += (end.write_blocks - begin->write_blocks) * 512;
-  slot->sent_bytes += end.sent - begin->sent;
-  slot->received_bytes += end.received - begin->received;
+  slot->cpu_ns += weight * (end.cpu_ns - begin->cpu_ns);
+  slot->faults += weight * (end.faults - begin->faults);
+  slot->switches += weight * (end.switches - begin->switches);
+  slot->read_bytes += weight * (end.read_blocks - begin->read_blocks) * 512;
+  slot->write_bytes += weight * (end.write_blocks - begin->write_blocks) * 512;
+  slot->sent_bytes += weight * (end.sent - begin->sent);
+  slot->received_bytes += weight * (end.received - begin->received);
 }
 
 /* ---- a call ---- */
@@ -141,12 +142,12 @@ RF_PRESERVE_ALL void rf_full_exit(struct rf_record *record, uint64_t now) {
   record->body = rf_full_clock(record->id, now);
   struct rf_extra *extra = full->flags ? extra_of(record) : NULL;
   if (!extra || !record->slot || record->flags & RF_RECORD_INHERITED) return;
-  if (full->flags & RF_FUNCTION_HEAP) heap_exit(extra, record->slot);
-  if (full->flags & RF_FUNCTION_SYSTEM) system_exit(extra, record->slot);
+  if (full->flags & RF_FUNCTION_HEAP) heap_exit(extra, record->slot, rf_weight(record->flags));
+  if (full->flags & RF_FUNCTION_SYSTEM) system_exit(extra, record->slot, rf_weight(record->flags));
 }
 
 void rf_full_drop(struct rf_record *record) {
   const struct rf_full *full = full_of(record->id);
   struct rf_extra *extra = full && full->flags & RF_FUNCTION_HEAP ? extra_of(record) : NULL;
-  if (extra && rf_tls.self && rf_tls.self->entry) heap_exit(extra, record->slot);
+  if (extra && rf_tls.self->entry) heap_exit(extra, record->slot, rf_weight(record->flags));
 }

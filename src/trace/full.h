@@ -16,6 +16,7 @@
 struct rf_full {
   enum rf_clock_mode mode;
   uint32_t flags; /* RF_FUNCTION_HEAP, RF_FUNCTION_SYSTEM */
+  bool every_call; /* asked for this very function: timed at every call, whatever the budget */
 };
 
 /* Makes id a function with a full measurement; full is copied. false without memory. */

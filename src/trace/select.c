@@ -16,11 +16,13 @@
 #include "patch/branches.h"
 #include "patch/patch.h"
 #include "recording/writer.h"
+#include "recording/threads.h"
 #include "trace/call.h"
+#include "trace/callers.h"
 #include "trace/full.h"
+#include "trace/pace.h"
 #include "trace/refuse.h"
 
-#define MOST_FUNCTIONS (1u << 18)
 #define PER_CHUNK 64
 #define NAME_BYTES 4096
 #define MOST_SEGMENTS 16
@@ -37,6 +39,7 @@ struct candidate {
 struct rf_traced {
   char *name, *aliases, *path;
   uint64_t offset, size;
+  uintptr_t address;
   struct rf_full full;
   uint8_t build_id[20];
   uint32_t build_id_bytes;
@@ -121,6 +124,7 @@ static void read_wish(const struct rf_function_setting *setting, struct rf_full 
   if (!strcmp(setting->key, "memory") && is_on(setting->value)) wish->flags |= RF_FUNCTION_HEAP;
   if (!strcmp(setting->key, "system") && is_on(setting->value)) wish->flags |= RF_FUNCTION_SYSTEM;
   if (!strcmp(setting->key, "mode")) wish->mode = mode_named(setting->value);
+  if (wish->flags) wish->every_call = true;
 }
 
 static void read_wishes(const struct rf_options *options) {
@@ -147,7 +151,7 @@ bool rf_select_start(const struct rf_select_plan *plan) {
   state.hits = rf_calloc(patterns, sizeof *state.hits);
   state.wishes = rf_calloc(patterns, sizeof *state.wishes);
   state.unmatched = rf_calloc(patterns, sizeof *state.unmatched);
-  if (!rf_sites) rf_sites = rf_pages(MOST_FUNCTIONS * sizeof *rf_sites);
+  if (!rf_sites) rf_sites = rf_pages(RF_MOST_FUNCTIONS * sizeof *rf_sites);
   if (!state.hits || !state.wishes || !state.unmatched || !rf_sites) return false;
   read_wishes(plan->options);
   rf_full_start();
@@ -167,6 +171,7 @@ static void note_hit(void *user, size_t index) {
   const struct rf_full *wish = &state.wishes[index];
   choice->hit = true;
   choice->full.flags |= wish->flags;
+  choice->full.every_call |= wish->every_call;
   if (!choice->full.mode) choice->full.mode = wish->mode;
   state.hits[index]++;
 }
@@ -293,7 +298,10 @@ static bool record_function(const struct rf_traced *traced) {
 
 static struct rf_full full_of_aliases(const struct candidate *first, size_t count) {
   struct rf_full full = first->full;
-  for (size_t i = 1; i < count; i++) full.flags |= first[i].full.flags;
+  for (size_t i = 1; i < count; i++) {
+    full.flags |= first[i].full.flags;
+    full.every_call |= first[i].full.every_call;
+  }
   return full;
 }
 
@@ -304,7 +312,7 @@ static bool remember(const struct sweep *s, const struct candidate *first, size_
   state.traced = list;
   struct rf_traced *traced = &list[state.count];
   *traced = (struct rf_traced){.name = rf_strdup(first->name), .aliases = alias_text(first, aliases), .path = module_path(module),
-                               .offset = first->address - module->load_address, .size = size,
+                               .offset = first->address - module->load_address, .size = size, .address = first->address,
                                .full = full_of_aliases(first, aliases),
                                .build_id_bytes = module->build_id_bytes};
   memcpy(traced->build_id, module->build_id, sizeof traced->build_id);
@@ -362,18 +370,25 @@ static uint16_t entered_bytes(const struct sweep *s, const struct candidate *fir
   return entered;
 }
 
+/* Where a counting stub finds the function's countdown; NULL: all its calls are timed. */
+static const void *countdown_of(uint32_t id, const struct rf_full *full) {
+  bool counting = rf_pace_active() && !full->every_call && id < rf_countdown_capacity;
+  return counting ? rf_no_countdowns + id : NULL;
+}
+
 static const char *patch(const struct sweep *s, const struct candidate *first, size_t aliases) {
   for (size_t i = 0; i < aliases; i++) {
     const char *reason = rf_refuse_name(s->module->name, first[i].name);
     if (reason) return reason;
   }
-  if (state.count >= MOST_FUNCTIONS) return "more functions than Refunc can time at once";
+  if (state.count >= RF_MOST_FUNCTIONS) return "more functions than Refunc can time at once";
   size_t limit, size = size_of(s, first->address, &limit);
   struct rf_full full = full_of_aliases(first, aliases);
   bool plain = !full.flags && full.mode == RF_CLOCK_PERF_COUNTER;
   if (!plain && !rf_full_set(state.count, &full)) return "no memory";
   struct rf_patch_request request = {.address = first->address, .size = size, .limit = limit, .id = state.count,
-                                     .entry = plain ? rf_enter : rf_enter_full, .low = s->module->text_start, .high = s->module->text_end,
+                                     .entry = plain ? rf_enter : rf_enter_full,
+                                     .countdown = countdown_of(state.count, &full), .low = s->module->text_start, .high = s->module->text_end,
                                      .entered = entered_bytes(s, first, aliases),
                                      .functions = s->extents, .function_count = s->extent_count};
   uintptr_t body;
@@ -497,6 +512,26 @@ static void update_unmatched(void) {
   }
 }
 
+/* Countdowns cost every thread 8 bytes each, so there are not many more than functions found at the start; what comes later than
+ * that is timed at every call. */
+static void settle_countdowns(void) {
+  static bool settled;
+  if (settled || !rf_pace_active()) return;
+  settled = true;
+  rf_countdowns_settle(state.count + (state.count / 4 > 2048 ? state.count / 4 : 2048));
+}
+
+/* A fresh table each time: threads may be reading the one before, which therefore stays. */
+static void publish_callers(void) {
+  if (!rf_pace_active() || !state.count) return;
+  struct rf_code_range *ranges = rf_pages(state.count * sizeof *ranges);
+  if (!ranges) return;
+  for (uint32_t i = 0; i < state.count; i++)
+    ranges[i] = (struct rf_code_range){state.traced[i].address, state.traced[i].address + state.traced[i].size, i};
+  sort(ranges, state.count, sizeof *ranges, by_address);
+  rf_callers_publish(ranges, state.count);
+}
+
 void rf_select_sweep(bool relocated) {
   const char *problem = rf_patch_open();
   if (problem) {
@@ -508,6 +543,8 @@ void rf_select_sweep(bool relocated) {
   rf_modules_visit(sweep_module, &relocated);
   forget_closed();
   rf_calls_set_function_count(state.count);
+  publish_callers();
+  settle_countdowns();
   if (!state.dry) rf_patch_commit(write_failed, NULL);
   rf_patch_close();
   update_unmatched();

@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define RF_MOST_FUNCTIONS (1u << 18)
+
 struct rf_options;
 
 struct rf_select_plan {

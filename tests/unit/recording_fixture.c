@@ -129,6 +129,8 @@ void fixture_call(struct fixture *f, struct rf_slot *slot, uint64_t cycles) {
   slot->square_high = (uint64_t)(squares >> 64);
   slot->entered++;
   slot->durations++;
+  slot->weights++;
+  slot->weight_squares++;
   slot->sum += cycles;
   slot->sum_outer += cycles;
   slot->sum_self += cycles;

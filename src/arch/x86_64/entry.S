@@ -63,8 +63,6 @@
 .Lretry\kind:
   mov r10, rf_tls@gottpoff[rip]
   mov r11, fs:[r10+TLS_SELF]
-  test r11, r11
-  jz .Lslow\kind
   mov eax, [rsp]
   cmp eax, [r11+THREAD_CAPACITY]
   jae .Lslow\kind
@@ -86,9 +84,10 @@
   mov r11, [rsp+8]
   mov [rax+RF_RECORD_RETURN], r11
   mov [rax+RF_RECORD_RBX], rbx
+  mov r11d, [rdx+RF_SLOT_NEXT]
+  mov [rax+RF_RECORD_FLAGS], r11d
   xor r11d, r11d
   mov [rax+RF_RECORD_CHILD], r11
-  mov [rax+RF_RECORD_FLAGS], r11d
   mov r11d, [rsp]
   mov [rax+RF_RECORD_ID], r11d
   shl r11, 4
@@ -143,6 +142,7 @@ rf_return:                              /* rax, rdx, xmm0-1, st0-1 carry the res
   .cfi_restore rbx
   .cfi_offset 16, -8
   mov rsi, rdx
+  mov rdx, rbp                          /* the caller's, for walking its stack */
   sub rsp, 48
   .cfi_adjust_cfa_offset 48
   call rf_exit                          /* preserves every register; frees the record as its last act */

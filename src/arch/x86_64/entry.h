@@ -22,7 +22,7 @@ extern uint64_t rf_own_stacks_free __attribute__((visibility("hidden")));
 enum { RF_ENTER_RETRY = 0, RF_ENTER_BYPASS = 1 }; /* other answers: a filled record */
 
 uintptr_t rf_enter_slow(uint32_t id, uintptr_t position, struct rf_record *rbx);
-RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t now);
+RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t now, uintptr_t rbp);
 void rf_exit_rare(struct rf_record *record, uint64_t now);
 RF_PRESERVE_ALL void rf_tail_plain(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot);
 RF_PRESERVE_ALL void rf_tail_full(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot);

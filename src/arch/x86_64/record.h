@@ -20,6 +20,8 @@
 
 #define RF_SLOT_ENTERED 8
 #define RF_SLOT_DEPTH 104
+#define RF_SLOT_NEXT 108 /* flags and weight of the next timed call */
+#define RF_THREAD_COUNTDOWNS 32
 
 #define RF_OWN_STACK_SHIFT 15 /* 32 KB each */
 #define RF_SITE_BYTES 16 /* rf_sites[id]: body, extra */
@@ -33,7 +35,10 @@ enum rf_record_flag {
   RF_RECORD_FOREIGN = 2, /* on a stack that is not the thread's own: allocated singly */
   RF_RECORD_FULL = 4,    /* measured by more than the clock: see trace/full.h */
   RF_RECORD_INHERITED = 8, /* in flight when the process was forked: the parent's call */
+  RF_RECORD_PACED = 16,    /* under timing.budget; the bits above the low byte are the call's weight, 0 meaning 1 */
 };
+#define RF_RECORD_RECURSIVE 32 /* of its function several calls have been in flight at once */
+#define RF_RECORD_WEIGHT_SHIFT 8
 
 struct rf_slot;
 struct rf_thread;

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "arch/x86_64/decode.h"
+#include "arch/x86_64/record.h"
+#include "base/thread.h"
 
 #define WINDOW_INSTRUCTIONS 96 /* of a whole leaf; otherwise 5 at most */
 #define WHOLE_BYTES 400
@@ -217,10 +219,29 @@ static enum rf_refusal move_window(struct window *w, struct output *out) {
   return out->failed ? RF_REFUSE_UNMOVABLE : RF_PATCH_OK;
 }
 
+/*
+ * Counts one call where the thread's countdown for the function is above 0: about 1.5 ns. The thread's block is found through its TLS;
+ * what it holds is a distance from rf_no_countdowns, so that a wiped block (a forked child) leads there and never faults.
+ */
+static void emit_countdown(struct output *out, const void *countdown) {
+  int32_t self = (int32_t)((intptr_t)&rf_tls.self - (intptr_t)__builtin_thread_pointer());
+  int32_t place = (int32_t)(intptr_t)countdown;
+  emit(out, "\x4c\x89\x5c\x24\xf8", 5); /* mov [rsp-8], r11 */
+  emit(out, "\x64\x4c\x8b\x1c\x25", 5); /* mov r11, fs:[self] */
+  emit(out, &self, 4);
+  emit(out, "\x4d\x8b\x5b", 3);         /* mov r11, [r11+RF_THREAD_COUNTDOWNS] */
+  emit_byte(out, RF_THREAD_COUNTDOWNS);
+  emit(out, "\x49\xff\x8b", 3);         /* dec qword [r11+place] */
+  emit(out, &place, 4);
+  emit(out, "\x4c\x8b\x5c\x24\xf8", 5); /* mov r11, [rsp-8] */
+  emit(out, "\x7f\x18", 2);             /* jg over the head */
+  _Static_assert(RF_STUB_HEAD == 0x18, "the jump above goes over it");
+}
+
 static void emit_head(struct output *out, uint32_t id, const void *entry) {
   emit_byte(out, 0x68); /* push id */
   emit(out, &id, 4);
-  emit(out, "\xff\x25\x05\0\0\0", 6); /* jmp [rip+5]: the pointer at RF_STUB_ENTRY */
+  emit(out, "\xff\x25\x05\0\0\0", 6); /* jmp [rip+5]: the pointer behind the padding */
   emit(out, "\xcc\xcc\xcc\xcc\xcc", 5);
   emit(out, &entry, 8);
 }
@@ -253,7 +274,9 @@ enum rf_refusal rf_stub_build(const struct rf_stub_request *request, struct rf_s
   enum rf_refusal refusal = collect(&w, bytes);
   if (refusal != RF_PATCH_OK) return refusal;
   if (w.start + request->jump_bytes > request->limit) return RF_REFUSE_TOO_SHORT; /* the next function begins under the jump */
+  if (request->countdown) emit_countdown(&out, request->countdown);
   emit_head(&out, request->id, request->entry);
+  plan->body_offset = plan->length;
   plan->jump_offset = w.start;
   plan->window_bytes = w.end - w.start < request->jump_bytes ? request->jump_bytes : w.end - w.start;
   return move_twice(&w, &out);

@@ -9,6 +9,9 @@
  *   │ next: ...      │◀───────────────┼─ jmp next              │
  *   └────────────────┘                └────────────────────────┘
  *
+ * A function under timing.budget has a countdown per thread: while it is above 0, a call only takes one off and goes straight to the
+ * body.
+ *
  * The window is the run of whole instructions under the 5 bytes of the jump. Where a function is shorter, or something branches
  * into its bytes 2 to 4, a jump of 2 bytes leads to a landing in the padding nearby, which holds the 5-byte jump. Where a leaf
  * function loops back to its beginning, the stub holds all of it. Planning (here) touches nothing; the patcher (src/patch)
@@ -21,11 +24,10 @@
 #include <stdint.h>
 
 #define RF_STUB_MAX 1536
-#define RF_STUB_BODY 24  /* where the relocated window starts */
+#define RF_STUB_HEAD 24  /* bytes that hand the id to the entry */
 #define RF_JUMP_BYTES 5
 #define RF_SHORT_JUMP_BYTES 2
 #define RF_SHORT_JUMP_REACH 120 /* from the function to its landing */
-#define RF_STUB_ENTRY 16 /* offset of the pointer to the entry */
 
 enum rf_refusal {
   RF_PATCH_OK,
@@ -52,12 +54,14 @@ struct rf_stub_request {
   uintptr_t stub;      /* where it will lie */
   size_t jump_bytes;   /* RF_JUMP_BYTES or RF_SHORT_JUMP_BYTES */
   bool whole;          /* copy the whole function, which must be a leaf */
+  const void *countdown; /* in the lowest 2 GB: where a thread without countdowns finds this function's; NULL: no counting */
 };
 
 struct rf_stub_plan {
   uint8_t bytes[RF_STUB_MAX];
   size_t length;       /* of the stub */
   size_t jump_offset;  /* of the jump in the function: 0, or 4 behind endbr64 */
+  size_t body_offset;  /* of the relocated window in the stub */
   size_t window_bytes; /* from jump_offset */
 };
 
@@ -77,5 +81,5 @@ void rf_jump_encode(uintptr_t address, uintptr_t stub, uint8_t jump[RF_JUMP_BYTE
 /* Where the jump goes in a function: 0, or 4 behind endbr64. */
 size_t rf_jump_offset(const uint8_t *code);
 
-/* The head of a stub alone: RF_STUB_BODY bytes that hand id to entry. */
+/* The head of a stub alone: RF_STUB_HEAD bytes that hand id to entry. */
 void rf_stub_head(uint8_t *stub, uint32_t id, const void *entry);

@@ -1,0 +1,73 @@
+/* See pace.h. */
+#include "trace/pace.h"
+
+#include "recording/threads.h"
+
+#define MOST_WEIGHT 0xffffu
+#define LONGEST_INTERVAL (1ull << 36)
+
+uint64_t rf_pace_base_interval, rf_pace_probe_cost;
+static uint64_t budget_share; /* in 1/65536; 0: no budget */
+
+int rf_pace_active(void) { return budget_share != 0; }
+
+/* One function that is timed at the base interval takes just the budget: no interval needs to be shorter. */
+static uint64_t interval_for(uint64_t cost, uint64_t share) { return cost * RF_PACE_ONE / share; }
+
+RF_PRESERVE_ALL void rf_pace_adjust(struct rf_thread *thread, uint64_t now) {
+  uint64_t elapsed = now - thread->window_start, cost = thread->window_cost, interval = thread->least_interval;
+  thread->window_start = now;
+  thread->window_cost = 0;
+  if (elapsed > LONGEST_INTERVAL) elapsed = LONGEST_INTERVAL;
+  uint64_t share = cost * RF_PACE_ONE / elapsed;
+  if (share > 8 * budget_share) share = 8 * budget_share; /* no more than so much at a time, either way */
+  if (share < budget_share / 2) share = budget_share / 2;
+  interval = interval * share / budget_share;
+  if (interval < rf_pace_base_interval) interval = rf_pace_base_interval;
+  thread->least_interval = interval < LONGEST_INTERVAL ? interval : LONGEST_INTERVAL;
+}
+
+/* xorshift64*: good enough to be independent of anything the app does. */
+static uint64_t draw(struct rf_thread *thread) {
+  uint64_t x = thread->random ? thread->random : 88172645463325252ull;
+  x ^= x >> 12;
+  x ^= x << 25;
+  x ^= x >> 27;
+  thread->random = x;
+  return (x * 2685821657736338717ull) >> 32;
+}
+
+/* Smoothed, since a drawn gap is anything between none and twice its mean. */
+static uint64_t spacing_of(struct rf_slot *slot, uint64_t now) {
+  uint64_t weight = slot->next >> RF_RECORD_WEIGHT_SHIFT;
+  uint64_t apart = (now - slot->last_exit) / (weight ? weight : 1);
+  slot->spacing = slot->spacing ? (7 * slot->spacing + apart) / 8 : apart;
+  return slot->spacing ? slot->spacing : 1;
+}
+
+RF_PRESERVE_ALL void rf_pace_thin(struct rf_thread *thread, struct rf_slot *slot, uint64_t now) {
+  int64_t *countdown = (int64_t *)((uintptr_t)rf_no_countdowns + thread->countdowns) + slot->function;
+  bool possible = thread->countdowns && slot->function < rf_countdown_capacity;
+  if (possible && *countdown > 1) return; /* an inner call of a recursive function has drawn already */
+  uint64_t spacing = spacing_of(slot, now), least = thread->least_interval;
+  slot->last_exit = now;
+  uint64_t weight = least / spacing;
+  if (weight > MOST_WEIGHT) weight = MOST_WEIGHT;
+  uint32_t flags = slot->next & ((1u << RF_RECORD_WEIGHT_SHIFT) - 1);
+  if (weight < 2 || !possible) {
+    slot->next = flags;
+    return;
+  }
+  uint64_t gap = draw(thread) * (2 * weight - 1) >> 32; /* 0 to 2 weight - 2, mean weight - 1 */
+  thread->thinning = true;
+  slot->next = flags | (uint32_t)weight << RF_RECORD_WEIGHT_SHIFT;
+  slot->counted += gap;
+  *countdown = (int64_t)gap + 1; /* the stub goes on to the entry when it gets to 0 */
+}
+
+void rf_pace_start(uint32_t share, uint64_t probe_cost) {
+  budget_share = share;
+  if (!budget_share) return;
+  rf_pace_probe_cost = probe_cost;
+  rf_pace_base_interval = interval_for(probe_cost, budget_share);
+}

@@ -1,0 +1,41 @@
+/*
+ * timing.budget: the share of a thread's time that timing may cost. Each thread aims at a least interval between two timed calls of one
+ * function: functions that are called less often are timed always, the others at about that interval, at random, whatever their
+ * number of calls (water filling). The interval follows the share that the thread's probes really take.
+ *
+ *   exit of a timed call ─▶ calls come faster than the interval? ─▶ draw a gap ─▶ countdown = gap, weight = mean gap + 1
+ *                       └─▶ every 2^21 cycles: interval ×= share / budget
+ *
+ * The gap is drawn before the calls it skips, so a call's being timed says nothing of its duration. General registers only.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "arch/entry.h"
+#include "base/thread.h"
+#include "recording/format.h"
+
+#define RF_PACE_ONE 65536u /* a share of 1 */
+
+/* share: in 1/RF_PACE_ONE; 0: no budget. probe_cost: cycles of one timed call. Before functions are selected. */
+void rf_pace_start(uint32_t share, uint64_t probe_cost);
+/* Whether there is a budget, so that functions get counting stubs. */
+int rf_pace_active(void);
+
+extern uint64_t rf_pace_base_interval, rf_pace_probe_cost;
+#define RF_PACE_WINDOW (1ull << 21) /* cycles between looks at the share */
+
+/* Draws a gap for a function whose calls come too fast. */
+RF_PRESERVE_ALL void rf_pace_thin(struct rf_thread *thread, struct rf_slot *slot, uint64_t now);
+/* Sets the thread's interval by what its probes took in the window that ends now. */
+RF_PRESERVE_ALL void rf_pace_adjust(struct rf_thread *thread, uint64_t now);
+
+/* After a timed call of a paced function. Cost: about 1 ns where calls come slowly. */
+static inline void rf_pace(struct rf_thread *thread, struct rf_slot *slot, uint64_t now) {
+  thread->window_cost += rf_pace_probe_cost;
+  if (__builtin_expect(now - thread->window_start > RF_PACE_WINDOW, 0)) rf_pace_adjust(thread, now);
+  uint64_t apart = now - slot->last_exit;
+  if (__builtin_expect(apart >= thread->least_interval && slot->next >> RF_RECORD_WEIGHT_SHIFT == 0, 1)) slot->last_exit = now;
+  else rf_pace_thin(thread, slot, now);
+}
