@@ -26,6 +26,8 @@ _Static_assert(offsetof(struct rf_thread, stack_low) == 16, "entry.S: THREAD_STA
 _Static_assert(offsetof(struct rf_tls, self) == 0 && offsetof(struct rf_tls, top) == 8, "entry.S: TLS_*");
 _Static_assert(offsetof(struct rf_slot, entered) == RF_SLOT_ENTERED, "entry.S");
 _Static_assert(offsetof(struct rf_slot, depth) == RF_SLOT_DEPTH, "entry.S");
+_Static_assert(offsetof(struct rf_slot, next) == RF_SLOT_NEXT, "entry.S");
+_Static_assert(offsetof(struct rf_thread, countdowns) == RF_THREAD_COUNTDOWNS, "stub.c");
 
 struct rf_site *rf_sites;
 char *rf_trace_base;

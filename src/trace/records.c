@@ -8,6 +8,7 @@
 
 #define SLACK 4096ul /* behind a chunk: a handler that claims while a full chunk is being replaced stays in mapped memory */
 #define PER_CHUNK (RF_RECORD_CHUNK / RF_RECORD_BYTES)
+#define DATA_CHUNKS 48
 #define FOREIGN_BUCKETS 256u
 
 struct foreign {
@@ -22,15 +23,35 @@ static struct {
   struct foreign *free;
 } foreign_records;
 
-static struct rf_chunk_header *map_chunk(struct rf_thread *thread) {
+/*
+ * The first chunks lie in the library's own data: a conservative collector (Boehm's) takes it for roots, and so sees what the
+ * callers' rbx, kept in records, refer to.
+ */
+static char data_chunks[DATA_CHUNKS][2 * RF_RECORD_CHUNK] __attribute__((aligned(RF_RECORD_CHUNK)));
+
+static uintptr_t take_data_chunk(void) {
+  static uint32_t taken;
+  if (__atomic_load_n(&taken, __ATOMIC_RELAXED) >= DATA_CHUNKS) return 0;
+  uint32_t mine = __atomic_fetch_add(&taken, 1, __ATOMIC_RELAXED);
+  return mine < DATA_CHUNKS ? (uintptr_t)data_chunks[mine] : 0;
+}
+
+static uintptr_t map_aligned(void) {
   uintptr_t bytes = 2ul * RF_RECORD_CHUNK + SLACK;
-  if (rf_quiet()) return NULL;
-  long got = rf_syscall(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (got < 0) return NULL;
+  long got =
+      rf_syscall(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (got < 0) return 0;
   uintptr_t start = ((uintptr_t)got + RF_RECORD_CHUNK - 1) & ~(uintptr_t)(RF_RECORD_CHUNK - 1);
   uintptr_t end = start + RF_RECORD_CHUNK + SLACK, last = (uintptr_t)got + bytes;
   if (start > (uintptr_t)got) rf_syscall(SYS_munmap, got, start - (uintptr_t)got);
   if (last > end) rf_syscall(SYS_munmap, end, last - end);
+  return start;
+}
+
+static struct rf_chunk_header *map_chunk(struct rf_thread *thread) {
+  uintptr_t start = take_data_chunk();
+  if (!start) start = map_aligned();
+  if (!start) return NULL;
   struct rf_record *records = (struct rf_record *)start;
   for (uint32_t i = 1; i < PER_CHUNK; i++) records[i].position = RF_RECORD_FREE;
   struct rf_chunk_header *chunk = (struct rf_chunk_header *)start;

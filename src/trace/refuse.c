@@ -42,3 +42,15 @@ const char *rf_refuse_name(const char *module, const char *name) {
     if (!strcmp(refusals[i].name, name)) return refusals[i].reason;
   return NULL;
 }
+
+/*
+ * These collectors look for references in stacks and registers only. What a caller keeps in rbx lies in a record during a timed
+ * call, where they don't look. (Boehm's also looks into libraries' data, where records are.)
+ */
+const char *rf_refuse_process(const char *module) {
+  static const char *const collectors[] = {"libruby", "ruby", "libjulia", "emacs", "libmono", "libmozjs"};
+  for (size_t i = 0; i < sizeof collectors / sizeof *collectors; i++)
+    if (!strncmp(module, collectors[i], strlen(collectors[i])))
+      return "the process has a conservative garbage collector that does not see registers which timing keeps";
+  return NULL;
+}

@@ -69,6 +69,7 @@ static struct {
   struct rf_full everywhere;
   rf_ref *unmatched;     /* by pattern: its entry in unmatched[], while it stands there */
   bool dry;
+  const char *process_refusal; /* why nothing can be timed; NULL: it can */
   uint32_t count;        /* functions with an id */
   struct rf_traced *traced; /* by id */
   size_t traced_capacity;
@@ -376,7 +377,14 @@ static const void *countdown_of(uint32_t id, const struct rf_full *full) {
   return counting ? rf_no_countdowns + id : NULL;
 }
 
+static bool look_for_collector(void *user, const struct rf_module *module) {
+  (void)user;
+  if (!state.process_refusal) state.process_refusal = rf_refuse_process(module->name);
+  return !state.process_refusal;
+}
+
 static const char *patch(const struct sweep *s, const struct candidate *first, size_t aliases) {
+  if (state.process_refusal) return state.process_refusal;
   for (size_t i = 0; i < aliases; i++) {
     const char *reason = rf_refuse_name(s->module->name, first[i].name);
     if (reason) return reason;
@@ -540,6 +548,7 @@ void rf_select_sweep(bool relocated) {
     return;
   }
   state.sweep++;
+  rf_modules_visit(look_for_collector, NULL);
   rf_modules_visit(sweep_module, &relocated);
   forget_closed();
   rf_calls_set_function_count(state.count);
