@@ -19,7 +19,6 @@
 #include "sample/sampler.h"
 #include "recording/threads.h"
 #include "trace/call.h"
-#include "trace/callers_walk.h"
 #include "trace/pace.h"
 #include "trace/probe.h"
 #include "trace/select.h"
@@ -68,7 +67,7 @@ static void record_cost(void) {
   header->clock_cost_cycles = cost.clock;
   header->probe_inside_cycles = cost.inside;
   header->probe_outside_cycles = cost.outside;
-  rf_calls_set_probe_cost(cost.outside);
+  rf_calls_set_probe_cost(cost.inside, cost.outside);
 }
 
 /* The library's own code, by the linker's names for its bounds. */
@@ -78,7 +77,7 @@ extern const char etext[] __attribute__((visibility("hidden")));
 static void start_budget(double budget) {
   if (budget > 0 && rf_countdowns_start(RF_MOST_FUNCTIONS)) rf_pace_start((uint32_t)(budget * RF_PACE_ONE), cost.inside + cost.outside);
   if (!rf_pace_active()) return;
-  rf_callers_walk_start(cost.outside);
+  rf_unwind_start();
   rf_unwind_hide((uintptr_t)__ehdr_start, (uintptr_t)etext);
 }
 

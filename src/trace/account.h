@@ -23,6 +23,18 @@ static inline uint64_t *rf_slot_counter(const struct rf_slot *slot, uint64_t dur
   return octave ? (uint64_t *)(rf_trace_base + octave) + bucket.index : NULL;
 }
 
+/* What a probe costs, in cycles. */
+struct rf_probe_cycles {
+  uint64_t inside, outside, counting; /* counting: of a merely counted call */
+};
+extern struct rf_probe_cycles rf_probe_cycles __attribute__((visibility("hidden")));
+
+/* What weight calls, of which one was timed, took of their callers' time. */
+static inline uint64_t rf_callers_time(uint64_t duration, uint64_t weight) {
+  uint64_t body = duration > rf_probe_cycles.inside ? duration - rf_probe_cycles.inside : 0;
+  return weight * body + rf_probe_cycles.inside + rf_probe_cycles.outside + (weight - 1) * rf_probe_cycles.counting;
+}
+
 /* A call's weight, from its record's flags. */
 static inline uint64_t rf_weight(uint32_t flags) {
   uint32_t weight = flags >> 8;

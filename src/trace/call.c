@@ -31,13 +31,16 @@ _Static_assert(offsetof(struct rf_thread, countdowns) == RF_THREAD_COUNTDOWNS, "
 
 struct rf_site *rf_sites;
 char *rf_trace_base;
-static uint64_t probe_outside;
+struct rf_probe_cycles rf_probe_cycles = {.counting = 4};
 static uint32_t function_count; /* read by threads that run: raised last */
 static uint64_t dropped;
 static bool silent; /* a child that is not followed: its functions stay patched, but pass through */
 
 void rf_calls_start(void) { rf_trace_base = (char *)rf_recording_header(); }
-void rf_calls_set_probe_cost(uint64_t outside_cycles) { probe_outside = outside_cycles; }
+void rf_calls_set_probe_cost(uint64_t inside, uint64_t outside) {
+  rf_probe_cycles.inside = inside;
+  rf_probe_cycles.outside = outside;
+}
 void rf_calls_set_function_count(uint32_t count) { function_count = count; }
 void rf_calls_silence(void) { silent = true; }
 uint64_t rf_calls_dropped(void) { return dropped; }
@@ -56,7 +59,7 @@ static inline void credit_caller(struct rf_thread *thread, struct rf_record *rec
   struct rf_slot *callers = caller < thread->slot_capacity ? thread->slots[caller] : NULL;
   bool inner_known = !(record->slot->next & RF_RECORD_RECURSIVE) || record->slot->depth > 1;
   if (LIKELY(callers && inner_known))
-    callers->sum_children += rf_weight(record->flags) * (duration + probe_outside);
+    callers->sum_children += rf_callers_time(duration, rf_weight(record->flags));
   else
     rf_preserved_on_own_stack((uintptr_t)record, duration, rbp, rf_callers_walk);
 }
@@ -75,7 +78,7 @@ RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t clock, uintptr_t
     uint64_t duration = now > record->start ? now - record->start : 0;
     uint64_t *counter = rf_slot_counter(slot, duration);
     if (LIKELY(counter)) {
-      if (LIKELY(!thread->thinning)) record[-1].child += duration + probe_outside;
+      if (LIKELY(!thread->thinning)) record[-1].child += duration + rf_probe_cycles.outside;
       else credit_caller(thread, record, duration, rbp);
       rf_slot_add(slot, duration, record->child, counter, rf_weight(flags));
       if (flags & RF_RECORD_PACED) rf_pace(thread, slot, clock);
@@ -117,7 +120,7 @@ static void close_dead(struct rf_record *record) {
       uint64_t duration = record->body > record->start ? record->body - record->start : 0;
       add_duration(slot, duration, record->child, rf_weight(record->flags));
       struct rf_record *below = record->flags & RF_RECORD_FOREIGN ? NULL : rf_record_below(record);
-      if (below) below->child += duration + probe_outside;
+      if (below) below->child += duration + rf_probe_cycles.outside;
     } else if (slot->depth) {
       slot->depth--;
     }
@@ -156,7 +159,7 @@ static void exit_own(struct rf_record *record, uint64_t now) {
   if (slot && !(record->flags & RF_RECORD_INHERITED)) {
     uint64_t duration = now > record->start ? now - record->start : 0;
     struct rf_record *below = rf_record_below(record);
-    if (below) below->child += duration + probe_outside;
+    if (below) below->child += duration + rf_probe_cycles.outside;
     add_duration(slot, duration, record->child, rf_weight(record->flags));
   }
   record->flags = 0;
@@ -201,7 +204,7 @@ RF_PRESERVE_ALL void rf_tail_plain(struct rf_record *record, uint32_t id, uint64
   if (LIKELY(ended && !(record->flags & RF_RECORD_INHERITED))) {
     if (!rf_slot_counter(ended, duration)) rf_preserved_on_own_stack((uintptr_t)ended, duration, 0, make_octave_for);
     rf_slot_add(ended, duration, record->child, rf_slot_counter(ended, duration), rf_weight(record->flags));
-    if (!(record->flags & RF_RECORD_FOREIGN)) record[-1].child += duration + probe_outside;
+    if (!(record->flags & RF_RECORD_FOREIGN)) record[-1].child += duration + rf_probe_cycles.outside;
     if (record->flags & RF_RECORD_PACED) rf_pace(rf_tls.self, ended, now);
   }
   begin_in(record, id, now, slot);

@@ -11,10 +11,10 @@
 
 #include "recording/format.h"
 
-/* Once, before the first patch, and again in a forked child whose recording is new. probe_outside: what a probe costs the caller
- * beyond the timed duration, in cycles. */
+/* Once, before the first patch, and again in a forked child whose recording is new. inside: what a probe adds to the timed duration,
+ * outside: what it costs the caller beyond that, in cycles. */
 void rf_calls_start(void);
-void rf_calls_set_probe_cost(uint64_t outside_cycles);
+void rf_calls_set_probe_cost(uint64_t inside, uint64_t outside);
 
 /* Functions with an id below this can be called; raised after their sites are filled. */
 void rf_calls_set_function_count(uint32_t count);

@@ -22,13 +22,6 @@ struct walk {
   bool truncated;
 };
 
-static uint64_t probe_outside;
-
-void rf_callers_walk_start(uint64_t outside_cycles) {
-  probe_outside = outside_cycles;
-  rf_unwind_start();
-}
-
 static void step(struct walk *walk) {
   struct rf_thread *thread = rf_tls.self;
   if (!thread->unwind) thread->unwind = rf_unwind_cache_new(DEPTH);
@@ -55,7 +48,7 @@ static void account(const struct walk *walk, struct rf_record *record, uint64_t 
     if (id == RF_NO_CALLER) continue;
     inner |= id == record->id;
     struct rf_slot *callers = !found && id < thread->slot_capacity ? thread->slots[id] : NULL;
-    if (callers) callers->sum_children += weight * (duration + probe_outside);
+    if (callers) callers->sum_children += rf_callers_time(duration, weight);
     found = true;
   }
   if (walk->truncated && (!found || (recursive && !inner))) slot->lost_children += weight * duration;

@@ -5,9 +5,6 @@
 
 struct rf_record;
 
-/* What a probe costs its caller, in cycles; before the first walk. */
-void rf_callers_walk_start(uint64_t outside_cycles);
-
 /*
  * At the exit of a timed call: takes its duration off the nearest timed caller's sum; where the function is among its own callers,
  * takes it off its outermost calls' sum. On an own stack. Cost: about 0.3 us, which goes on the thread's budget.

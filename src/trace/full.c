@@ -126,7 +126,11 @@ static void system_exit(const struct rf_extra *begin, struct rf_slot *slot, uint
 
 /* ---- a call ---- */
 
+/* What a full measurement costs goes on the thread's budget. */
+static inline void spend(uint64_t begin, uint64_t end) { rf_tls.self->window_cost += end - begin; }
+
 RF_PRESERVE_ALL void rf_full_enter(struct rf_record *record) {
+  uint64_t begin = rf_cycles();
   const struct rf_full *full = full_of(record->id);
   if (full->flags && !(record->flags & RF_RECORD_FOREIGN) && !rf_record_chunk(record)->extras)
     rf_preserved_on_own_stack((uintptr_t)rf_record_chunk(record), 0, 0, map_extras);
@@ -134,7 +138,9 @@ RF_PRESERVE_ALL void rf_full_enter(struct rf_record *record) {
   record->flags |= RF_RECORD_FULL;
   if (extra && full->flags & RF_FUNCTION_SYSTEM) system_read(extra);
   if (extra && full->flags & RF_FUNCTION_HEAP) heap_enter(extra);
-  record->start = full->mode == RF_CLOCK_PERF_COUNTER ? rf_cycles() : rf_clock_read(full->mode);
+  uint64_t clock = rf_cycles();
+  spend(begin, clock);
+  record->start = full->mode == RF_CLOCK_PERF_COUNTER ? clock : rf_clock_read(full->mode);
 }
 
 RF_PRESERVE_ALL void rf_full_exit(struct rf_record *record, uint64_t now) {
@@ -144,6 +150,7 @@ RF_PRESERVE_ALL void rf_full_exit(struct rf_record *record, uint64_t now) {
   if (!extra || !record->slot || record->flags & RF_RECORD_INHERITED) return;
   if (full->flags & RF_FUNCTION_HEAP) heap_exit(extra, record->slot, rf_weight(record->flags));
   if (full->flags & RF_FUNCTION_SYSTEM) system_exit(extra, record->slot, rf_weight(record->flags));
+  spend(now, rf_cycles());
 }
 
 void rf_full_drop(struct rf_record *record) {

@@ -4,6 +4,7 @@
 #include "recording/threads.h"
 
 #define MOST_WEIGHT 0xffffu
+#define TRUST 32 /* timed calls for each that one may stand for: seldom calls are all timed, and no single one decides a sum */
 #define LONGEST_INTERVAL (1ull << 36)
 
 uint64_t rf_pace_base_interval, rf_pace_probe_cost;
@@ -52,6 +53,7 @@ RF_PRESERVE_ALL void rf_pace_thin(struct rf_thread *thread, struct rf_slot *slot
   uint64_t spacing = spacing_of(slot, now), least = thread->least_interval;
   slot->last_exit = now;
   uint64_t weight = least / spacing;
+  if (weight > slot->durations / TRUST) weight = slot->durations / TRUST;
   if (weight > MOST_WEIGHT) weight = MOST_WEIGHT;
   uint32_t flags = slot->next & ((1u << RF_RECORD_WEIGHT_SHIFT) - 1);
   if (weight < 2 || !possible) {
