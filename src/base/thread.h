@@ -17,6 +17,7 @@ struct rf_slot;
 struct rf_thread_entry;
 struct rf_heap_counters;
 struct rf_heap_thread;
+struct rf_edges;
 struct rf_unwind_cache;
 
 struct rf_thread {
@@ -38,7 +39,8 @@ struct rf_thread {
   struct rf_heap_thread *heap_private; /* sampling and site state of src/heap */
   uint64_t window_start, window_cost; /* timing.budget, see trace/pace.h: cycles */
   uint64_t least_interval, random;
-  bool thinning; /* some function's calls are not all timed */
+  bool thinning;          /* some function's calls are not all timed */
+  struct rf_edges *edges; /* trace.edges: the pairs that this thread has met */
 };
 
 /* What rf_tls.self is before a thread is known: no capacity, no entry, no countdowns. */

@@ -19,6 +19,7 @@
 #include "sample/sampler.h"
 #include "recording/threads.h"
 #include "trace/call.h"
+#include "trace/edges.h"
 #include "trace/pace.h"
 #include "trace/probe.h"
 #include "trace/select.h"
@@ -85,6 +86,7 @@ void rf_functions_start(const struct rf_options *options, bool dry) {
   struct rf_select_plan plan = {options, dry};
   selecting = rf_select_start(&plan);
   if (selecting) {
+    rf_edges_start(rf_option_on(options, RF_OPT_TRACE_EDGES));
     cost = rf_probe_measure();
     record_cost();
     start_budget(rf_option_ratio(options, RF_OPT_TIMING_BUDGET));

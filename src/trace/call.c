@@ -13,6 +13,7 @@
 #include "trace/account.h"
 #include "trace/callers.h"
 #include "trace/callers_walk.h"
+#include "trace/edges.h"
 #include "trace/full.h"
 #include "trace/pace.h"
 #include "trace/records.h"
@@ -49,6 +50,11 @@ uint64_t rf_calls_dropped(void) { return dropped; }
 
 #define RARE_FLAGS (RF_RECORD_UNWOUND | RF_RECORD_FOREIGN | RF_RECORD_INHERITED)
 
+/* While every call is timed, the caller is the record below's function. */
+static inline void note_edge(const struct rf_thread *thread, struct rf_record *record, uint64_t duration) {
+  if (rf_edges_on && !thread->thinning) rf_edge_add(record, rf_edge_caller(record), duration);
+}
+
 /*
  * While calls are thinned the record below may not be the caller's, which was perhaps merely counted. What a timed call took then
  * comes off its caller function's sum, whichever of that function's calls it was in: as unbiased, since both are weighted.
@@ -58,10 +64,12 @@ static inline void credit_caller(struct rf_thread *thread, struct rf_record *rec
   uint32_t caller = rf_caller_at(record->return_address);
   struct rf_slot *callers = caller < thread->slot_capacity ? thread->slots[caller] : NULL;
   bool inner_known = !(record->slot->next & RF_RECORD_RECURSIVE) || record->slot->depth > 1;
-  if (LIKELY(callers && inner_known))
+  if (LIKELY(callers && inner_known)) {
+    if (rf_edges_on) rf_edge_add(record, caller, duration);
     callers->sum_children += rf_callers_time(duration, rf_weight(record->flags));
-  else
+  } else {
     rf_preserved_on_own_stack((uintptr_t)record, duration, rbp, rf_callers_walk);
+  }
 }
 
 RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t clock, uintptr_t rbp) {
@@ -78,6 +86,7 @@ RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t clock, uintptr_t
     uint64_t duration = now > record->start ? now - record->start : 0;
     uint64_t *counter = rf_slot_counter(slot, duration);
     if (LIKELY(counter)) {
+      if (__builtin_expect(rf_edges_on, 0)) note_edge(thread, record, duration);
       if (LIKELY(!thread->thinning)) record[-1].child += duration + rf_probe_cycles.outside;
       else credit_caller(thread, record, duration, rbp);
       rf_slot_add(slot, duration, record->child, counter, rf_weight(flags));
@@ -118,6 +127,7 @@ static void close_dead(struct rf_record *record) {
     if (record->flags & RF_RECORD_FULL) rf_full_drop(record);
     if (record->flags & RF_RECORD_UNWOUND) {
       uint64_t duration = record->body > record->start ? record->body - record->start : 0;
+      note_edge(rf_tls.self, record, duration);
       add_duration(slot, duration, record->child, rf_weight(record->flags));
       struct rf_record *below = record->flags & RF_RECORD_FOREIGN ? NULL : rf_record_below(record);
       if (below) below->child += duration + rf_probe_cycles.outside;
@@ -160,6 +170,7 @@ static void exit_own(struct rf_record *record, uint64_t now) {
     uint64_t duration = now > record->start ? now - record->start : 0;
     struct rf_record *below = rf_record_below(record);
     if (below) below->child += duration + rf_probe_cycles.outside;
+    note_edge(rf_tls.self, record, duration);
     add_duration(slot, duration, record->child, rf_weight(record->flags));
   }
   record->flags = 0;
@@ -205,6 +216,7 @@ RF_PRESERVE_ALL void rf_tail_plain(struct rf_record *record, uint32_t id, uint64
     if (!rf_slot_counter(ended, duration)) rf_preserved_on_own_stack((uintptr_t)ended, duration, 0, make_octave_for);
     rf_slot_add(ended, duration, record->child, rf_slot_counter(ended, duration), rf_weight(record->flags));
     if (!(record->flags & RF_RECORD_FOREIGN)) record[-1].child += duration + rf_probe_cycles.outside;
+    note_edge(rf_tls.self, record, duration);
     if (record->flags & RF_RECORD_PACED) rf_pace(rf_tls.self, ended, now);
   }
   begin_in(record, id, now, slot);

@@ -9,6 +9,7 @@
 #include "base/thread.h"
 #include "trace/account.h"
 #include "trace/callers.h"
+#include "trace/edges.h"
 #include "trace/pace.h"
 #include "unwind/unwind.h"
 
@@ -48,6 +49,7 @@ static void account(const struct walk *walk, struct rf_record *record, uint64_t 
     if (id == RF_NO_CALLER) continue;
     inner |= id == record->id;
     struct rf_slot *callers = !found && id < thread->slot_capacity ? thread->slots[id] : NULL;
+    if (callers && rf_edges_on) rf_edge_add(record, id, duration);
     if (callers) callers->sum_children += rf_callers_time(duration, weight);
     found = true;
   }
