@@ -5,7 +5,6 @@
 
 #include "arch/arch.h"
 #include "arch/entry.h"
-#include "base/signals.h"
 #include "base/thread.h"
 #include "trace/account.h"
 #include "trace/callers.h"
@@ -58,15 +57,13 @@ static void account(const struct walk *walk, struct rf_record *record, uint64_t 
   if (inner && slot->depth == 1) slot->sum_outer -= weight * duration;
 }
 
+/* Signals may come: the unwinder and the slots bear handlers that do the same. */
 void rf_callers_walk(struct rf_record *record, uint64_t duration, uintptr_t rbp) {
-  uint64_t begin = rf_cycles(), mask = rf_signals_block();
+  uint64_t begin = rf_cycles();
   struct walk walk;
   start_at(&walk, record, rbp);
   walk.most = record->slot->next & RF_RECORD_RECURSIVE ? DEPTH : NEAR_DEPTH;
-  rf_tls.internal++;
   rf_with_vectors_saved(step, (uintptr_t)&walk, 0);
-  rf_tls.internal--;
   account(&walk, record, duration);
   rf_tls.self->window_cost += rf_cycles() - begin;
-  rf_signals_restore(mask);
 }

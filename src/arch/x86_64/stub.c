@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "arch/arch.h"
 #include "arch/x86_64/decode.h"
 #include "arch/x86_64/record.h"
 #include "base/thread.h"
@@ -109,10 +110,23 @@ bool rf_code_is_padding(const uint8_t *code, size_t from, size_t to) {
   return true;
 }
 
+/*
+ * A moved call pushes its return address by hand, which a hardware shadow stack does not see: the callee's return would fault. (Timed
+ * calls themselves are whole pairs of call and return.)
+ */
+static bool shadow_stack_active(void) {
+  enum { STATUS = 0x5005 }; /* ARCH_SHSTK_STATUS, Linux 6.6 */
+  static int active = -1;
+  uint64_t features = 0;
+  if (active < 0) active = rf_syscall(SYS_arch_prctl, STATUS, &features) == 0 && (features & 1);
+  return active;
+}
+
 static enum rf_refusal check_movable(const struct window *w, const struct rf_instruction *in, size_t next) {
   bool call = in->flow == RF_FLOW_CALL || in->flow == RF_FLOW_INDIRECT_CALL;
   if (in->flow == RF_FLOW_OTHER) return RF_REFUSE_UNMOVABLE;
   if (call && (w->whole || next < w->start + w->needed)) return RF_REFUSE_CALL_INSIDE;
+  if (call && shadow_stack_active()) return RF_REFUSE_SHADOW_STACK;
   if (w->whole && in->flow == RF_FLOW_INDIRECT_JUMP) return RF_REFUSE_BRANCH_BACK; /* by a table, who knows where */
   return RF_PATCH_OK;
 }
