@@ -68,15 +68,28 @@ static rf_ref in_bucket(uint64_t *bucket, uint64_t hash, rf_ref parent, uintptr_
   return 0;
 }
 
+static uint64_t *bucket_of(unsigned i, uint64_t hash, bool make) {
+  uint64_t *there = get_level(i, make);
+  return there ? there + (hash & (words(i) / BUCKET - 1)) * BUCKET : NULL;
+}
+
+/* Where level 0 does not have it, the others are fetched at once rather than one after the other. */
+static void fetch_others(uint64_t hash) {
+  for (unsigned i = 1; i < LEVELS; i++) {
+    const uint64_t *bucket = bucket_of(i, hash, false);
+    if (!bucket) return;
+    __builtin_prefetch(bucket);
+  }
+}
+
 rf_ref rf_stacks_node(rf_ref parent, uintptr_t address) {
   uint64_t hash = hash_of(parent, address);
-  rf_ref fresh = 0;
-  for (unsigned i = 0; i < LEVELS; i++) {
-    uint64_t *there = get_level(i, true);
-    if (!there) return 0;
-    size_t bucket = (hash >> (3 * i)) & (words(i) / BUCKET - 1);
-    rf_ref found = in_bucket(there + bucket * BUCKET, hash, parent, address, &fresh);
-    if (found) return found;
+  rf_ref fresh = 0, found = 0;
+  for (unsigned i = 0; i < LEVELS && !found; i++) {
+    uint64_t *bucket = bucket_of(i, hash, true);
+    if (!bucket) return 0;
+    found = in_bucket(bucket, hash, parent, address, &fresh);
+    if (!found && i == 0) fetch_others(hash);
   }
-  return 0;
+  return found;
 }

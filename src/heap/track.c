@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "heap/allocator.h"
 #include "heap/blocks.h"
+#include "heap/capture.h"
 #include "heap/sites.h"
 #include "heap/stacks.h"
 #include "recording/writer.h"
@@ -19,22 +20,13 @@
 #define DEPTH_MOST 2048
 #define MEASURED_FIRST 64
 
-/* A thread's own: its last stack with the nodes of its frames, outermost first, so that what two stacks share
- * is not looked up. */
 struct rf_heap_thread {
-  bool busy; /* the last stack is being changed: a handler that allocates meanwhile goes without it */
-  bool cut;  /* the last stack was truncated */
-  uint32_t count;
   uint64_t random;
   const void *last_block; /* the youngest tracked block, and the thread's calls when it was made */
   uint64_t last_calls;
-  rf_ref last_stack; /* the stack that the part below is of */
   struct rf_site_part *last_part;
   struct rf_site_parts parts;
-  struct rf_unwind_cache *cache;
-  uintptr_t *frames; /* scratch, innermost first */
-  uintptr_t *address;
-  rf_ref *node;
+  struct rf_capture *capture;
 };
 
 enum rf_track_mode rf_track_mode;
@@ -72,16 +64,11 @@ void rf_track_restart(void) {
 /* ---- threads ---- */
 
 static struct rf_heap_thread *new_state(void) {
-  size_t bytes = sizeof(struct rf_heap_thread) + depth * (2 * sizeof(uintptr_t) + sizeof(rf_ref));
-  struct rf_heap_thread *state = rf_pages(bytes);
+  struct rf_heap_thread *state = rf_pages(sizeof *state);
   if (!state) return NULL;
-  state->frames = (uintptr_t *)(state + 1);
-  state->address = state->frames + depth;
-  state->node = (rf_ref *)(state->address + depth);
-  state->cache = rf_unwind_cache_new(depth);
-  if (state->cache) rf_unwind_cache_lean(state->cache);
   state->random = rf_cycles() ^ (uintptr_t)state;
-  return state;
+  state->capture = rf_capture_new(depth);
+  return state->capture ? state : NULL;
 }
 
 static uint64_t random_bits(struct rf_heap_thread *state) { /* xorshift64* */
@@ -115,65 +102,9 @@ uint64_t rf_track_thread(struct rf_thread *thread) {
 void rf_track_taken_over(struct rf_thread *thread) {
   struct rf_heap_thread *state = thread->heap_private;
   if (!state) return;
-  if (state->cache) rf_unwind_cache_reset(state->cache);
-  state->busy = false;
-  state->count = 0;
+  rf_capture_reset(state->capture);
   state->last_block = NULL;
   state->last_part = NULL;
-}
-
-/* ---- the stack ---- */
-
-/* The nodes of frames[count], the first `known` of them (from outside) being those of the last stack. */
-static rf_ref walk_nodes(struct rf_heap_thread *state, size_t count, size_t known, bool cut) {
-  rf_ref node = known ? state->node[known - 1] : cut ? RF_STACK_CUT : RF_STACK_END;
-  bool same = cut == state->cut;
-  for (size_t i = known; i < count; i++) {
-    uintptr_t address = state->frames[count - 1 - i];
-    same = same && i < state->count && state->address[i] == address;
-    node = same ? state->node[i] : rf_stacks_node(node, address);
-    if (!node) break;
-    state->address[i] = address;
-    state->node[i] = node;
-  }
-  state->cut = cut;
-  state->count = node > RF_STACK_CUT ? (uint32_t)count : 0;
-  return node;
-}
-
-static rf_ref stack_here(struct rf_heap_thread *state) {
-  bool cut;
-  size_t count = rf_unwind_here(state->cache, state->frames, depth, &cut);
-  size_t known = state->cache ? rf_unwind_reused(state->cache) : 0;
-  if (UNLIKELY(known &&
-               (known > state->count || cut != state->cut))) { /* only the walk knows what they were */
-    rf_unwind_cache_reset(state->cache);
-    count = rf_unwind_here(state->cache, state->frames, depth, &cut);
-    known = 0;
-  }
-  return walk_nodes(state, count, known, cut);
-}
-
-/* In a handler that interrupted the above on this thread. */
-static rf_ref stack_apart(void) {
-  enum { MOST = 256 };
-  uintptr_t frames[MOST];
-  bool cut;
-  size_t count = rf_unwind_here(NULL, frames, depth < MOST ? depth : MOST, &cut);
-  rf_ref node = cut ? RF_STACK_CUT : RF_STACK_END;
-  for (size_t i = count; i-- > 0;)
-    if (!(node = rf_stacks_node(node, frames[i]))) break;
-  return node;
-}
-
-static rf_ref find_stack(struct rf_heap_thread *state) {
-  if (__builtin_expect(state->busy, 0)) return stack_apart();
-  __atomic_store_n(&state->busy, true, __ATOMIC_RELAXED);
-  __atomic_signal_fence(__ATOMIC_SEQ_CST);
-  rf_ref stack = stack_here(state);
-  __atomic_signal_fence(__ATOMIC_SEQ_CST);
-  __atomic_store_n(&state->busy, false, __ATOMIC_RELAXED);
-  return stack;
 }
 
 /* ---- weights ---- */
@@ -224,20 +155,10 @@ static void filter_add(const void *block, int change) {
   }
 }
 
-/* Two words are remembered, so a handler in between may make them of different stacks: the part itself comes
- * first and is emptied before. */
 static struct rf_site_part *here(struct rf_thread *thread) {
   struct rf_heap_thread *state = thread->heap_private;
-  rf_ref stack = find_stack(state);
-  struct rf_site_part *part = state->last_part;
-  if (LIKELY(part && state->last_stack == stack && stack)) return part;
-  part = rf_sites_part(thread, &state->parts, rf_sites_number(stack));
-  state->last_part = NULL;
-  __atomic_signal_fence(__ATOMIC_SEQ_CST);
-  state->last_stack = stack;
-  __atomic_signal_fence(__ATOMIC_SEQ_CST);
-  state->last_part = part;
-  return part;
+  uint32_t site = rf_sites_number(rf_capture_here(state->capture));
+  return state->last_part = rf_sites_part(thread, &state->parts, site);
 }
 
 /* The part for a block's end: often that of the last allocation. */
