@@ -9,6 +9,8 @@
 #include "arch/stub.h"
 #include "base/memory.h"
 #include "base/thread.h"
+#include "elf/frame_code.h"
+#include "patch/frames.h"
 #include "patch/landing.h"
 #include "patch/near.h"
 #include "patch/text.h"
@@ -18,6 +20,7 @@
 struct region {
   char *start;
   size_t used, sealed; /* bytes; below sealed it is executable and no longer written */
+  struct rf_frames frames;
   struct region *next;
 };
 
@@ -129,6 +132,14 @@ static void plan_jumps(const struct rf_patch_request *request, struct form form,
   rf_short_jump_encode(address, landing, jump->bytes);
 }
 
+static void describe(struct region *region, const struct rf_patch_request *request,
+                     const struct rf_stub_plan *plan) {
+  struct rf_frame_code code;
+  bool known = request->module && rf_frame_code_find(request->module, request->address, &code);
+  rf_frames_add(&region->frames, (uintptr_t)region->start, region->used, plan, request->address,
+                known ? &code : NULL);
+}
+
 const char *rf_patch_add(const struct rf_patch_request *request, uintptr_t *body) {
   static const struct form forms[] = {{false, false}, {true, false}, {false, true}, {true, true}};
   static struct rf_stub_plan plan; /* too large for a small stack; one planner at a time */
@@ -143,6 +154,7 @@ const char *rf_patch_add(const struct rf_patch_request *request, uintptr_t *body
     if (i == 0) first = refusal;
     if (refusal != RF_PATCH_OK) continue;
     memcpy((void *)stub, plan.bytes, plan.length);
+    describe(region, request, &plan);
     region->used += (plan.length + 15) & ~(size_t)15;
     plan_jumps(request, forms[i], stub, landing, &plan);
     *body = stub + plan.body_offset;
@@ -154,6 +166,7 @@ const char *rf_patch_add(const struct rf_patch_request *request, uintptr_t *body
 static bool seal(struct region *region) {
   if (region->sealed) return true;
   region->sealed = region->used;
+  rf_frames_publish(&region->frames, (uintptr_t)region->start, region->used);
   return rf_syscall(SYS_mprotect, region->start, REGION_BYTES, PROT_READ | PROT_EXEC) == 0;
 }
 

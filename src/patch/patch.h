@@ -20,6 +20,7 @@ struct rf_patch_request {
   const void *entry;
   const void *countdown;  /* see arch/stub.h; NULL: every call goes to entry */
   uintptr_t low, high;    /* its module's code */
+  const struct rf_module *module; /* for its call frame information; may be NULL */
   uint16_t entered;       /* bit n: something branches to its byte n (patch/branches.h) */
   const struct rf_extent *functions; /* the module's, sorted, for padding between them; may be NULL */
   size_t function_count;

@@ -14,6 +14,7 @@
 #include "elf/loader.h"
 #include "elf/module.h"
 #include "heap/modules.h"
+#include "patch/frames.h"
 #include "patch/patch.h"
 #include "recording/writer.h"
 #include "sample/sampler.h"
@@ -45,6 +46,16 @@ static void sweep(void *relocated) {
   rf_unwind_modules_changed();
   if (selecting) rf_select_sweep(*(bool *)relocated);
   rf_unwind_modules_changed();
+}
+
+/* Before the first sweep's stubs can be interrupted by anybody who unwinds. */
+static void expose_frames(void) {
+  if (rf_patch_open()) return;
+  if (!rf_frames_expose(rf_find_object_entry))
+    rf_log(
+        RF_LOG_INFO,
+        "this libc can't be told of stubs: unwinding from a signal handler ends in one that it interrupted");
+  rf_patch_close();
 }
 
 static void sweep_on_own_stack(bool relocated) {
@@ -91,6 +102,7 @@ void rf_functions_start(const struct rf_options *options, bool dry) {
     record_cost();
     start_budget(rf_option_ratio(options, RF_OPT_TIMING_BUDGET));
   }
+  if (selecting && !dry) expose_frames();
   sweep_on_own_stack(true);
   uintptr_t notifier = rf_loader_notifier();
   if (!dry && (!notifier || !rf_patch_notifier(notifier, rf_notify)))

@@ -397,6 +397,7 @@ static const char *patch(const struct sweep *s, const struct candidate *first, s
   struct rf_patch_request request = {.address = first->address, .size = size, .limit = limit, .id = state.count,
                                      .entry = plain ? rf_enter : rf_enter_full,
                                      .countdown = countdown_of(state.count, &full), .low = s->module->text_start, .high = s->module->text_end,
+                                     .module = s->module,
                                      .entered = entered_bytes(s, first, aliases),
                                      .functions = s->extents, .function_count = s->extent_count};
   uintptr_t body;

@@ -1,12 +1,8 @@
 /*
- * A signal between any two instructions of the hook, whose handler calls traced functions and unwinds: the program steps
- * itself through traced calls with the trap flag. Every stack must lead back to main.
- * flags: -O2
- * flags: -O2 -DALTERNATE
- * trace: stepped, in_handler, nested
- * option: timing.budget=off
- * calls: stepped 41
- * calls: nested 41
+ * A signal between any two instructions of the hook, whose handler calls traced functions and unwinds: the
+ * program steps itself through traced calls with the trap flag. Every stack must lead back to main. flags:
+ * -O2 flags: -O2 -DALTERNATE trace: stepped, in_handler, nested option: timing.budget=off calls: stepped 117
+ * calls: nested 117
  * expect: r.calls("in_handler") > 40 and r.function("in_handler")["open"] == 0
  */
 #include <execinfo.h>
@@ -16,10 +12,13 @@
 
 #include "case.h"
 
-static volatile long steps, handled, lost;
+static volatile long steps, handled, lost, spin;
 static char *main_start, *main_end;
 
-TRACED int nested(int x) { LONG; return x + 1; }
+TRACED int nested(int x) {
+  for (long i = 0; i < spin; i++) LONG;
+  return x + 1;
+}
 TRACED int stepped(int x) { return nested(x) * 2; }
 TRACED int in_handler(int x) { return x - 1; }
 
@@ -30,13 +29,17 @@ static void trapped(int signal, siginfo_t *info, void *context) {
   int depth = backtrace(frames, 64), found = 0;
   for (int i = 0; i < depth; i++) found |= (char *)frames[i] > main_start && (char *)frames[i] < main_end;
   if (!found) {
-    if (!lost++) fprintf(stderr, "no main on the stack at step %ld, depth %d\n", steps, depth), backtrace_symbols_fd(frames, depth, 2);
+    if (!lost++)
+      fprintf(stderr, "no main on the stack at step %ld, depth %d\n", steps, depth),
+          backtrace_symbols_fd(frames, depth, 2);
   }
 }
 
 static inline void step(int on) {
-  if (on) __asm__ volatile("pushfq\n orq $0x100, (%%rsp)\n popfq" ::: "memory", "cc");
-  else __asm__ volatile("pushfq\n andq $~0x100, (%%rsp)\n popfq" ::: "memory", "cc");
+  if (on)
+    __asm__ volatile("pushfq\n orq $0x100, (%%rsp)\n popfq" ::: "memory", "cc");
+  else
+    __asm__ volatile("pushfq\n andq $~0x100, (%%rsp)\n popfq" ::: "memory", "cc");
 }
 
 __attribute__((noinline, section("main_text"))) int main(void) {
@@ -50,7 +53,11 @@ __attribute__((noinline, section("main_text"))) int main(void) {
 #endif
   void *warm[4];
   backtrace(warm, 4); /* loads libgcc */
-  stepped(0), in_handler(0); /* a thread's first calls run with all signals blocked, and a blocked trap kills */
+  /* A thread's first calls, and the first that lasts so long, run with all signals blocked, and a blocked
+   * trap kills. */
+  stepped(0), in_handler(0);
+  for (int i = 0; i < 76; i++, spin += spin / 4 + 1) stepped(0);
+  spin = 0;
   sigaction(SIGTRAP, &action, 0);
   for (int i = 0; i < 40; i++) {
     step(1);

@@ -1,6 +1,6 @@
 /*
- * The assembly entry (entry.S) and what it needs from src/trace/call.c. Code behind it is compiled with general registers
- * only, since the app's vector registers hold arguments and results.
+ * The assembly entry (entry.S) and what it needs from src/trace/call.c. Code behind it is compiled with
+ * general registers only, since the app's vector registers hold arguments and results.
  */
 #pragma once
 
@@ -11,10 +11,14 @@
 /* A function that preserves every register, also those that C may clobber. */
 #define RF_PRESERVE_ALL __attribute__((no_caller_saved_registers))
 
-struct rf_site { uintptr_t body; void *extra; }; /* one a function id; body: relocated first instructions */
+struct rf_site {
+  uintptr_t body;
+  void *extra;
+}; /* one a function id; body: relocated first instructions */
 
 extern char rf_enter[] __attribute__((visibility("hidden")));
-extern char rf_enter_full[] __attribute__((visibility("hidden"))); /* the entry of functions with a struct rf_full */
+extern char rf_enter_full[]
+    __attribute__((visibility("hidden"))); /* the entry of functions with a struct rf_full */
 extern char rf_return[] __attribute__((visibility("hidden")));
 extern struct rf_site *rf_sites __attribute__((visibility("hidden")));
 extern uint64_t rf_own_stacks_free __attribute__((visibility("hidden")));
@@ -35,8 +39,11 @@ uintptr_t rf_on_own_stack(uintptr_t a, uintptr_t b, uintptr_t c, void *function)
 RF_PRESERVE_ALL void rf_preserved_on_own_stack(uintptr_t a, uintptr_t b, uintptr_t c, void *function);
 
 /* notify.S */
-extern char rf_notify[] __attribute__((visibility("hidden")));     /* an entry that calls rf_notified() instead of a body */
+extern char rf_notify[]
+    __attribute__((visibility("hidden"))); /* an entry that calls rf_notified() instead of a body */
 void rf_notified(void);
-void rf_probe_call(void);                                           /* a timed call of function 0 */
+extern char rf_find_object_entry[]
+    __attribute__((visibility("hidden"))); /* an entry that calls rf_find_object() instead of a body */
+void rf_probe_call(void);                  /* a timed call of function 0 */
 extern char rf_probe_body[] __attribute__((visibility("hidden"))); /* a body that only returns */
 void rf_call_on(void *top, void (*function)(void *), void *argument);

@@ -4,23 +4,30 @@
  * rf_notify: what the stub of the dynamic loader's _dl_debug_state jumps to. That function does nothing, so its body need not
  * run: the id is dropped and the hook takes its place.
  *
+ * rf_find_object_entry: the same for the loader's _dl_find_object; what takes its place (patch/frames.c) calls the body itself.
+ *
  * rf_probe_call: a call of rf_enter as a patched function would make it, with id 0; for measuring what a probe costs.
  *
  * rf_call_on(top, function, argument): function(argument) on the stack that ends at top.
  */
 .intel_syntax noprefix
 .text
-.globl rf_notify
-.hidden rf_notify
-.type rf_notify, @function
-rf_notify:
+.macro instead name, function
+.globl \name
+.hidden \name
+.type \name, @function
+\name:
   .cfi_startproc
   .cfi_def_cfa_offset 16
   lea rsp, [rsp+8]
   .cfi_def_cfa_offset 8
-  jmp rf_notified
+  jmp \function
   .cfi_endproc
-.size rf_notify, .-rf_notify
+.size \name, .-\name
+.endm
+
+instead rf_notify, rf_notified
+instead rf_find_object_entry, rf_find_object
 
 .globl rf_probe_call
 .hidden rf_probe_call

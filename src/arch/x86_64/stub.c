@@ -8,7 +8,7 @@
 #include "arch/x86_64/record.h"
 #include "base/thread.h"
 
-#define WINDOW_INSTRUCTIONS 96 /* of a whole leaf; otherwise 5 at most */
+#define WINDOW_INSTRUCTIONS (RF_STUB_MOVES - 1) /* of a whole leaf; otherwise 5 at most */
 #define WHOLE_BYTES 400
 
 struct window {
@@ -20,7 +20,7 @@ struct window {
   size_t offset[WINDOW_INSTRUCTIONS];
   struct rf_instruction instruction[WINDOW_INSTRUCTIONS];
   uintptr_t moved[WINDOW_INSTRUCTIONS]; /* where each came to lie */
-  bool ends_here; /* its last instruction does not fall through */
+  bool ends_here;                       /* its last instruction does not fall through */
 };
 
 struct output {
@@ -39,7 +39,8 @@ const char *rf_refusal_text(enum rf_refusal refusal) {
   case RF_REFUSE_OUT_OF_REACH: return "no free page within 2 GB";
   case RF_REFUSE_UNMOVABLE: return "an instruction in its first 5 bytes can't be moved";
   case RF_REFUSE_PATCHED: return "another tool has put a breakpoint on it";
-  case RF_REFUSE_SHADOW_STACK: return "a call in its first 5 bytes can't be moved under a hardware shadow stack";
+  case RF_REFUSE_SHADOW_STACK:
+    return "a call in its first 5 bytes can't be moved under a hardware shadow stack";
   }
   return "unknown";
 }
@@ -73,6 +74,7 @@ static void emit_push_address(struct output *out, uintptr_t address) {
   int32_t low = (int32_t)address, high = (int32_t)(address >> 32);
   emit_byte(out, 0x68);
   emit(out, &low, 4);
+  out->plan->pushed = out->plan->length;
   if ((intptr_t)low == (intptr_t)address) return;
   emit(out, "\xc7\x44\x24\x04", 4); /* mov dword [rsp+4], high */
   emit(out, &high, 4);
@@ -163,7 +165,8 @@ static bool moved_target(const struct window *w, uintptr_t target, uintptr_t *to
   return false;
 }
 
-static void move_branch(struct output *out, const struct rf_instruction *in, const uint8_t *code, uintptr_t to) {
+static void move_branch(struct output *out, const struct rf_instruction *in, const uint8_t *code,
+                        uintptr_t to) {
   switch (in->flow) {
   case RF_FLOW_JUMP: emit_jump(out, to); break;
   case RF_FLOW_BRANCH:
@@ -178,8 +181,10 @@ static void move_branch(struct output *out, const struct rf_instruction *in, con
   }
 }
 
-/* A call that ends the window returns into the original code, so its return address and unwinding stay the original's. */
-static void move_call(struct output *out, const struct rf_instruction *in, const uint8_t *code, uintptr_t next) {
+/* A call that ends the window returns into the original code, so its return address and unwinding stay the
+ * original's. */
+static void move_call(struct output *out, const struct rf_instruction *in, const uint8_t *code,
+                      uintptr_t next) {
   uint8_t copy[16];
   memcpy(copy, code, in->length);
   if (in->flow == RF_FLOW_CALL) {
@@ -216,6 +221,7 @@ static enum rf_refusal move_window(struct window *w, struct output *out) {
     const struct rf_instruction *in = &w->instruction[i];
     const uint8_t *code = w->code + w->offset[i];
     w->moved[i] = out->stub + out->plan->length;
+    out->plan->move[i] = (struct rf_stub_move){(uint16_t)w->offset[i], (uint16_t)out->plan->length};
     uintptr_t to;
     switch (in->flow) {
     case RF_FLOW_JUMP:
@@ -229,6 +235,8 @@ static enum rf_refusal move_window(struct window *w, struct output *out) {
     default: move_plain(out, in, code);
     }
   }
+  out->plan->move[w->count] = (struct rf_stub_move){(uint16_t)w->end, (uint16_t)out->plan->length};
+  out->plan->moves = w->count + 1;
   if (!w->ends_here) emit_jump(out, (uintptr_t)w->code + w->end);
   return out->failed ? RF_REFUSE_UNMOVABLE : RF_PATCH_OK;
 }
@@ -279,9 +287,10 @@ static enum rf_refusal move_twice(struct window *w, struct output *out) {
 enum rf_refusal rf_stub_build(const struct rf_stub_request *request, struct rf_stub_plan *plan) {
   const uint8_t *code = request->code;
   size_t bytes = request->size && request->size < request->limit ? request->size : request->limit;
-  struct window w = {.code = code, .start = rf_jump_offset(code), .needed = request->jump_bytes, .whole = request->whole};
+  struct window w = {
+      .code = code, .start = rf_jump_offset(code), .needed = request->jump_bytes, .whole = request->whole};
   struct output out = {plan, request->stub, false};
-  plan->length = 0;
+  plan->length = plan->moves = plan->pushed = 0;
   if (code[0] == 0xcc) return RF_REFUSE_PATCHED;
   if (w.whole && (bytes > WHOLE_BYTES || bytes <= w.start)) return RF_REFUSE_BRANCH_BACK;
   if (w.whole && bytes - w.start > w.needed) w.needed = bytes - w.start;

@@ -25,6 +25,7 @@
 
 #define RF_STUB_MAX 1536
 #define RF_STUB_HEAD 24  /* bytes that hand the id to the entry */
+#define RF_STUB_PUSHED 5 /* bytes of it; behind them the stack is one word deeper */
 #define RF_JUMP_BYTES 5
 #define RF_SHORT_JUMP_BYTES 2
 #define RF_SHORT_JUMP_REACH 120 /* from the function to its landing */
@@ -57,16 +58,25 @@ struct rf_stub_request {
   const void *countdown; /* in the lowest 2 GB: where a thread without countdowns finds this function's; NULL: no counting */
 };
 
+/* An instruction that moved: its offset in the function and in the stub. */
+struct rf_stub_move {
+  uint16_t from, to;
+};
+#define RF_STUB_MOVES 97
+
 struct rf_stub_plan {
   uint8_t bytes[RF_STUB_MAX];
+  struct rf_stub_move move[RF_STUB_MOVES]; /* ascending; the last is the jump back */
+  size_t moves;
+  size_t pushed;       /* where a moved call has pushed its return address, 0: none */
   size_t length;       /* of the stub */
   size_t jump_offset;  /* of the jump in the function: 0, or 4 behind endbr64 */
   size_t body_offset;  /* of the relocated window in the stub */
   size_t window_bytes; /* from jump_offset */
 };
 
-/* Plans a stub. That nobody branches into the window is the caller's to know (patch/branches.h). The decoder must be open. Cost:
- * about 0.5 us. */
+/* Plans a stub. That nobody branches into the window is the caller's to know (patch/branches.h). The decoder
+ * must be open. Cost: about 0.5 us. */
 enum rf_refusal rf_stub_build(const struct rf_stub_request *request, struct rf_stub_plan *plan);
 
 /* The 2 bytes of the jump at address to a landing within RF_SHORT_JUMP_REACH. */
