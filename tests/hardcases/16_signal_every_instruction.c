@@ -1,7 +1,11 @@
 /*
- * A signal between any two instructions of the hook, whose handler calls traced functions and unwinds: the
- * program steps itself through traced calls with the trap flag. Every stack must lead back to main. flags:
- * -O2 flags: -O2 -DALTERNATE trace: stepped, in_handler, nested option: timing.budget=off calls: stepped 117
+ * A signal between any two instructions of the hook, whose handler calls traced functions and unwinds: the program steps
+ * itself through traced calls with the trap flag. Every stack must lead back to main.
+ * flags: -O2
+ * flags: -O2 -DALTERNATE
+ * trace: stepped, in_handler, nested
+ * option: timing.budget=off
+ * calls: stepped 117
  * calls: nested 117
  * expect: r.calls("in_handler") > 40 and r.function("in_handler")["open"] == 0
  */
