@@ -88,7 +88,8 @@ static bool open_by_link(const struct rf_module *module, const struct rf_image *
   char name[NAME_BYTES], path[PATH_BYTES];
   uint32_t crc;
   if (!read_link(stripped, name, &crc)) return false;
-  int folder = (int)(module->name - module->path); /* with its slash */
+  const char *slash = strrchr(module->path, '/');
+  int folder = slash ? (int)(slash + 1 - module->path) : 0; /* with its slash */
   for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
     int length = snprintf(path, sizeof path, forms[i], folder, module->path, name);
     if (length <= 0 || (size_t)length >= sizeof path || strcmp(path, module->path) == 0) continue;

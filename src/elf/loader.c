@@ -2,9 +2,14 @@
 #include "elf/loader.h"
 
 #include <elf.h>
+#include <fcntl.h>
 #include <link.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
+
+#include "arch/arch.h"
 
 /* The executable, as the kernel tells every process. */
 struct program {
@@ -58,4 +63,18 @@ uintptr_t rf_loader_notifier(void) {
 bool rf_loader_consistent(void) {
   const struct r_debug *debug = find_debug();
   return debug && debug->r_state == RT_CONSISTENT;
+}
+
+static bool same_file(const char *a, const char *b) {
+  struct stat x, y;
+  return rf_syscall(SYS_newfstatat, AT_FDCWD, a, &x, 0) == 0 && rf_syscall(SYS_newfstatat, AT_FDCWD, b, &y, 0) == 0 &&
+         x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+const char *rf_loader_program_name(void) {
+  const char *called = (const char *)getauxval(AT_EXECFN);
+  if (!called || !same_file(called, "/proc/self/exe")) return NULL;
+  const char *slash = strrchr(called, '/');
+  const char *name = slash ? slash + 1 : called;
+  return *name && strcmp(name, "exe") != 0 ? name : NULL; /* not /proc/self/exe itself */
 }

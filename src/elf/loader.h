@@ -9,6 +9,10 @@ uintptr_t rf_loader_notifier(void);
 /* Whether the loader says that its list is whole now (RT_CONSISTENT), as against being changed. */
 bool rf_loader_consistent(void);
 
+/* The base name that the executable was called by (redis-server, where that is a link to redis-check-rdb); NULL where that names another
+ * file, as for scripts. It lives as long as the process. Cost: two system calls. */
+const char *rf_loader_program_name(void);
+
 /* Whether address lies in the executable. */
 bool rf_loader_in_program(const void *address);
 /* Runs the executable's DT_PREINIT_ARRAY, ahead of the loader, which runs it again. */

@@ -13,6 +13,8 @@
  */
 #include "elf/module.h"
 
+#include "elf/loader.h"
+
 #include <fcntl.h>
 #include <link.h>
 #include <stdio.h>
@@ -326,6 +328,8 @@ static void set_path(struct entry *entry, char *path) {
   entry->module.path = path ? path : "";
   const char *slash = strrchr(entry->module.path, '/');
   entry->module.name = slash ? slash + 1 : entry->module.path;
+  const char *called = entry->link_name[0] == '\0' && entry->module.path[0] == '/' ? rf_loader_program_name() : NULL;
+  if (called) entry->module.name = called;
 }
 
 static void find_paths(struct list *list) {

@@ -11,7 +11,7 @@
 struct rf_module {
   const char
       *path; /* as the kernel knows it; the executable's is /proc/self/exe resolved; "[vdso]" for the vDSO */
-  const char *name;               /* base name of path */
+  const char *name;               /* base name of path; the executable's: the one it was called by */
   uintptr_t load_address;         /* the difference between addresses and the file's virtual addresses */
   uintptr_t text_start, text_end; /* its executable segments' hull */
   uint8_t build_id[20];

@@ -11,6 +11,7 @@
 
 #include "arch/arch.h"
 #include "base/memory.h"
+#include "elf/loader.h"
 #include "recording/writer.h"
 
 void rf_identity_find(struct rf_identity *identity) {
@@ -19,7 +20,8 @@ void rf_identity_find(struct rf_identity *identity) {
   if (length < 0) length = 0;
   identity->executable[length] = '\0';
   const char *slash = strrchr(identity->executable, '/');
-  identity->name = slash ? slash + 1 : identity->executable;
+  const char *called = rf_loader_program_name();
+  identity->name = called ? called : slash ? slash + 1 : identity->executable;
   struct utsname system = {0};
   rf_syscall(SYS_uname, &system);
   snprintf(identity->hostname, sizeof identity->hostname, "%s", system.nodename);

@@ -5,6 +5,7 @@
 
 #include "arch/arch.h"
 #include "arch/entry.h"
+#include "base/quiet.h"
 #include "base/thread.h"
 #include "trace/account.h"
 #include "trace/callers.h"
@@ -61,6 +62,10 @@ static void account(const struct walk *walk, struct rf_record *record, uint64_t 
 void rf_callers_walk(struct rf_record *record, uint64_t duration, uintptr_t rbp) {
   uint64_t begin = rf_cycles();
   struct walk walk;
+  if (rf_quiet()) { /* looking at unknown pages takes a system call */
+    record->slot->lost_children += rf_weight(record->flags) * duration;
+    return;
+  }
   start_at(&walk, record, rbp);
   walk.most = record->slot->next & RF_RECORD_RECURSIVE ? DEPTH : NEAR_DEPTH;
   rf_with_vectors_saved(step, (uintptr_t)&walk, 0);

@@ -8,7 +8,7 @@
 
 #define SLACK 4096ul /* behind a chunk: a handler that claims while a full chunk is being replaced stays in mapped memory */
 #define PER_CHUNK (RF_RECORD_CHUNK / RF_RECORD_BYTES)
-#define DATA_CHUNKS 48
+#define DATA_CHUNKS 16
 #define FOREIGN_BUCKETS 256u
 
 struct foreign {
@@ -22,6 +22,10 @@ static struct {
   struct foreign *bucket[FOREIGN_BUCKETS];
   struct foreign *free;
 } foreign_records;
+
+static bool data_only; /* a collector looks nowhere else: what does not fit in there is not timed */
+
+void rf_records_data_only(void) { data_only = true; }
 
 /*
  * The first chunks lie in the library's own data: a conservative collector (Boehm's) takes it for roots, and so sees what the
@@ -50,7 +54,7 @@ static uintptr_t map_aligned(void) {
 
 static struct rf_chunk_header *map_chunk(struct rf_thread *thread) {
   uintptr_t start = take_data_chunk();
-  if (!start) start = map_aligned();
+  if (!start && !data_only) start = map_aligned();
   if (!start) return NULL;
   struct rf_record *records = (struct rf_record *)start;
   for (uint32_t i = 1; i < PER_CHUNK; i++) records[i].position = RF_RECORD_FREE;
@@ -126,6 +130,7 @@ static struct foreign *more_foreign(void) {
 }
 
 struct rf_record *rf_foreign_take(uintptr_t position, void (*dead)(struct rf_record *record)) {
+  if (data_only) return NULL;
   rf_lock_take(&foreign_records.lock);
   struct foreign **bucket = &foreign_records.bucket[bucket_of(position)], *f = *bucket;
   while (f && f->record.position != position) f = f->next;

@@ -20,6 +20,9 @@ static inline struct rf_chunk_header *rf_record_chunk(const struct rf_record *re
  * record had added for its caller. */
 struct rf_record *rf_record_below(struct rf_record *record);
 
+/* From now on records lie in the library's data only, where a conservative collector (Boehm's) looks; calls without one pass through. */
+void rf_records_data_only(void);
+
 /* Makes rf_tls.top point to a free record; false without memory. */
 bool rf_records_make_room(struct rf_thread *thread);
 

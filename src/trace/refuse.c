@@ -54,3 +54,5 @@ const char *rf_refuse_process(const char *module) {
       return "the process has a conservative garbage collector that does not see registers which timing keeps";
   return NULL;
 }
+
+bool rf_collector_scans_data(const char *module) { return !strncmp(module, "libgc.so", 8) || !strncmp(module, "libomcgc.so", 11); }

@@ -21,6 +21,7 @@
 #include "trace/callers.h"
 #include "trace/full.h"
 #include "trace/pace.h"
+#include "trace/records.h"
 #include "trace/refuse.h"
 
 #define PER_CHUNK 64
@@ -37,7 +38,7 @@ struct candidate {
 
 /* What a forked child needs to record a timed function again. */
 struct rf_traced {
-  char *name, *aliases, *path;
+  char *name, *aliases, *path, *module;
   uint64_t offset, size;
   uintptr_t address;
   struct rf_full full;
@@ -262,9 +263,9 @@ static char *module_path(const struct rf_module *module) {
   return last && !strcmp(last->path, module->path) ? last->path : rf_strdup(module->path);
 }
 
-static const char *base_name(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash ? slash + 1 : path;
+static char *module_name(const struct rf_module *module) {
+  const struct rf_traced *last = state.count ? &state.traced[state.count - 1] : NULL;
+  return last && !strcmp(last->module, module->name) ? last->module : rf_strdup(module->name);
 }
 
 static void record_skipped(const struct rf_module *module, const char *name, const char *reason) {
@@ -285,7 +286,7 @@ static bool record_function(const struct rf_traced *traced) {
   entry->name = rf_recording_text(traced->name);
   entry->demangled = shown_ref(traced->name);
   entry->aliases = rf_recording_text(traced->aliases);
-  entry->module = rf_recording_text(base_name(traced->path));
+  entry->module = rf_recording_text(traced->module);
   entry->module_path = rf_recording_text(traced->path);
   entry->mode = traced->full.mode;
   entry->flags = traced->full.flags;
@@ -313,11 +314,12 @@ static bool remember(const struct sweep *s, const struct candidate *first, size_
   state.traced = list;
   struct rf_traced *traced = &list[state.count];
   *traced = (struct rf_traced){.name = rf_strdup(first->name), .aliases = alias_text(first, aliases), .path = module_path(module),
+                               .module = module_name(module),
                                .offset = first->address - module->load_address, .size = size, .address = first->address,
                                .full = full_of_aliases(first, aliases),
                                .build_id_bytes = module->build_id_bytes};
   memcpy(traced->build_id, module->build_id, sizeof traced->build_id);
-  return traced->name && traced->path && record_function(traced);
+  return traced->name && traced->path && traced->module && record_function(traced);
 }
 
 /* ---- patching ---- */
@@ -380,6 +382,7 @@ static const void *countdown_of(uint32_t id, const struct rf_full *full) {
 static bool look_for_collector(void *user, const struct rf_module *module) {
   (void)user;
   if (!state.process_refusal) state.process_refusal = rf_refuse_process(module->name);
+  if (rf_collector_scans_data(module->name)) rf_records_data_only();
   return !state.process_refusal;
 }
 

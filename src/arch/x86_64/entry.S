@@ -262,7 +262,7 @@ rf_enter_full:
 .size rf_enter, .-rf_enter
 
 /*
- * rax = rcx(rdi, rsi, rdx) on one of 64 own stacks; on the app's where all are taken (their takers stand still in the
+ * rax = rcx(rdi, rsi, rdx) on one of 32 own stacks; on the app's where all are taken (their takers stand still in the
  * middle). Clobbers what C may.
  */
 .globl rf_on_own_stack
@@ -332,12 +332,12 @@ rf_preserved_on_own_stack:
 .hidden rf_own_stacks
 .globl rf_own_stacks
 rf_own_stacks:
-  .zero 64 << RF_OWN_STACK_SHIFT
+  .zero 32 << RF_OWN_STACK_SHIFT
 .size rf_own_stacks, .-rf_own_stacks
 .data
 .balign 8
 .hidden rf_own_stacks_free
 .globl rf_own_stacks_free
 rf_own_stacks_free:
-  .quad -1
+  .quad 0xffffffff
 .section .note.GNU-stack,"",@progbits
