@@ -8,7 +8,7 @@
 
 #define SLACK 4096ul /* behind a chunk: a handler that claims while a full chunk is being replaced stays in mapped memory */
 #define PER_CHUNK (RF_RECORD_CHUNK / RF_RECORD_BYTES)
-#define DATA_CHUNKS 16
+#define DATA_CHUNKS 8
 #define FOREIGN_BUCKETS 256u
 
 struct foreign {
