@@ -6,6 +6,8 @@
  * Until the next definitions are known (another library may have its own), and without any, the kernel is
  * asked directly.
  */
+#undef _FILE_OFFSET_BITS /* mmap and mmap64 are two symbols here */
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
