@@ -167,7 +167,7 @@ static void utc(char *at) {
   *at = 0;
 }
 
-static size_t json_line(char *line, enum rf_log_level level, const char *message) {
+static size_t json_begin(char *line, enum rf_log_level level) {
   static const char *const names[] = {"error", "warn", "info", "debug"};
   char time[32];
   utc(time);
@@ -175,7 +175,11 @@ static size_t json_line(char *line, enum rf_log_level level, const char *message
   used = append(line, used, time);
   used = append(line, used, "\",\"level\":\"");
   used = append(line, used, names[level]);
-  used = append(line, used, "\",\"message\":\"");
+  return append(line, used, "\",\"message\":\"");
+}
+
+static size_t json_line(char *line, enum rf_log_level level, const char *message) {
+  size_t used = json_begin(line, level);
   used += rf_text_json(line + used, LINE - used - 3, message, strlen(message));
   return append(line, used, "\"}\n");
 }
@@ -185,6 +189,25 @@ void rf_log_plain(enum rf_log_level level, const char *message) {
   if (level > sink.level || sink.fd < 0) return;
   size_t length = sink.json ? json_line(line, level, message) : text_line(line, level, message);
   send(line, length, now_ms() + DEADLINE_MS);
+}
+
+void rf_log_result(const char *text, const char *fields) {
+  char line[2 * LINE];
+  size_t used;
+  if (sink.fd < 0) return;
+  if (sink.json) {
+    used = json_begin(line, RF_LOG_INFO);
+    used += rf_text_json(line + used, LINE - used, text, strlen(text));
+    used = append(line, used, "\",\"result\":");
+    size_t length = strlen(fields);
+    if (used + length + 3 > sizeof line) return;
+    memcpy(line + used, fields, length);
+    memcpy(line + used + length, "}\n", 3);
+    used += length + 2;
+  } else {
+    used = text_line(line, RF_LOG_INFO, text);
+  }
+  send(line, used, now_ms() + DEADLINE_MS);
 }
 
 static void say(enum rf_log_level level, const char *format, va_list arguments) {

@@ -358,7 +358,7 @@ static void merge_one(struct rf_function_merge *merge, const struct accumulator 
   f->open += a->open;
   f->threads += a->threads;
   f->total_s += a->total_unknown ? NAN : scale * a->sum_outer_s;
-  f->self_s += a->self_unknown ? NAN : scale * a->sum_self_s;
+  f->self_s += a->self_unknown || a->flags & RF_FUNCTION_BLOCK ? NAN : scale * a->sum_self_s;
   f->min_s = rf_min_known(f->min_s, a->min_s);
   f->max_s = rf_max_known(f->max_s, a->max_s);
   join_moments(&m->weight, &m->sum_s, &m->m2, scale * a->weight, scale * a->sum_s, scale * a->m2);
@@ -493,9 +493,11 @@ static void sort_functions(struct rf_report *report) {
   }
 }
 
+static bool is_block(const struct rf_report_function *f) { return strcmp(f->module, "refunc.h") == 0; }
+
 static bool any_unknown_self(const struct rf_report *report) {
   for (size_t i = 0; i < report->functions; i++)
-    if (isnan(report->function[i].self_s) && !isnan(report->function[i].total_s)) return true;
+    if (isnan(report->function[i].self_s) && !isnan(report->function[i].total_s) && !is_block(&report->function[i])) return true;
   return false;
 }
 
@@ -504,6 +506,9 @@ void rf_merge_functions_end(struct rf_function_merge *merge) {
   for (size_t i = 0; i < report->functions; i++) finish_function(&report->function[i], &merge->moments[i]);
   if (report->functions) sort_functions(report);
   join_edges(report);
+  for (size_t i = 0; i < report->functions; i++)
+    if (is_block(&report->function[i]))
+      rf_report_unavailable(report, "functions[].self_s", "of blocks that refunc.h times self time is not measured: they are no functions");
   if (any_unknown_self(report))
     rf_report_unavailable(
         report, "functions[].self_s",

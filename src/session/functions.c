@@ -112,5 +112,5 @@ void rf_functions_start(const struct rf_options *options, bool dry) {
 
 void rf_functions_record_again(void) {
   record_cost();
-  if (selecting) rf_select_record_again();
+  rf_select_record_again();
 }

@@ -373,8 +373,13 @@ static bool ends_with(const char *text, const char *ending) {
 }
 
 /* What the report is about: the run's folder when this is its root, else this process's recording. */
+static const char *own_recording(void) { /* its name may have been taken: then it has ".2" or more before its ending */
+  const char *output = rf_recording_header()->output_path;
+  return *output ? output : session.output;
+}
+
 static const char *report_source(void) {
-  return session.ancestry.is_root && session.ancestry.run_dir[0] ? session.ancestry.run_dir : session.output;
+  return session.ancestry.is_root && session.ancestry.run_dir[0] ? session.ancestry.run_dir : own_recording();
 }
 
 static void report_to_stderr(const char *source) {
@@ -411,7 +416,7 @@ static void report(void) {
   if (!strcmp(where, "stderr"))
     report_to_stderr(report_source());
   else
-    report_to_file(where, own ? session.output : report_source());
+    report_to_file(where, own ? own_recording() : report_source());
 }
 
 /* Behind a system call filter only the cycle counter tells the time. */

@@ -333,6 +333,25 @@ uintptr_t rf_enter_slow(uint32_t id, uintptr_t position, struct rf_record *rbx) 
   return answer;
 }
 
+/* ---- blocks: no functions, but timed like them ---- */
+
+static struct rf_slot *slot_slowly(struct rf_thread *thread, uint32_t id) {
+  if (rf_tls.internal || silent || id >= function_count) return NULL;
+  uint64_t mask = rf_signals_block();
+  rf_tls.internal++;
+  struct rf_slot *slot = slot_for(thread, id);
+  rf_tls.internal--;
+  rf_signals_restore(mask);
+  return slot;
+}
+
+struct rf_slot *rf_calls_slot(struct rf_thread *thread, uint32_t id) {
+  struct rf_slot *slot = id < thread->slot_capacity ? thread->slots[id] : NULL;
+  return LIKELY(slot) ? slot : slot_slowly(thread, id);
+}
+
+void rf_calls_add(struct rf_slot *slot, uint64_t duration) { add_duration(slot, duration, 0, 1); }
+
 /* ---- other ends ---- */
 
 static void inherit(struct rf_record *record) {

@@ -6,9 +6,11 @@
 
 #include "arch/entry.h"
 #include "arch/stub.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/options.h"
+#include "base/signals.h"
 #include "base/thread.h"
 #include "elf/demangle.h"
 #include "elf/module.h"
@@ -78,6 +80,20 @@ static struct {
   size_t seen_count, seen_capacity;
   uint32_t sweep;
 } state;
+
+/* Ids are given out under it, and what lies by id moves under it: a sweep's thread, and any that names a block. */
+static struct rf_lock ids;
+
+static uint64_t take_ids(void) {
+  uint64_t mask = rf_signals_block();
+  rf_lock_take(&ids);
+  return mask;
+}
+
+static void give_ids(uint64_t mask) {
+  rf_lock_give(&ids);
+  rf_signals_restore(mask);
+}
 
 uint32_t rf_select_count(void) { return state.count; }
 
@@ -279,12 +295,14 @@ static void record_skipped(const struct rf_module *module, const char *name, con
   rf_table_publish(*root);
 }
 
+static char block_module[] = "refunc.h";
+
 static bool record_function(const struct rf_traced *traced) {
   rf_ref *root = rf_recording_root(RF_TABLE_FUNCTION);
   struct rf_function_entry *entry = rf_table_append(root, RF_TABLE_FUNCTION, sizeof *entry, PER_CHUNK);
   if (!entry) return false;
   entry->name = rf_recording_text(traced->name);
-  entry->demangled = shown_ref(traced->name);
+  entry->demangled = traced->path == block_module ? 0 : shown_ref(traced->name);
   entry->aliases = rf_recording_text(traced->aliases);
   entry->module = rf_recording_text(traced->module);
   entry->module_path = rf_recording_text(traced->path);
@@ -413,12 +431,14 @@ static const char *patch(const struct sweep *s, const struct candidate *first, s
 
 static void patch_candidates(struct sweep *s) {
   bool analysed = find_branches(s);
+  uint64_t mask = take_ids();
   for (size_t i = 0, next; i < s->candidate_count; i = next) {
     const struct candidate *first = &s->candidates[i];
     for (next = i + 1; next < s->candidate_count && s->candidates[next].address == first->address;) next++;
     const char *reason = analysed ? patch(s, first, next - i) : "no memory to analyse its module";
     if (reason) record_skipped(s->module, first->name, reason);
   }
+  give_ids(mask);
 }
 
 static void resolve_indirect(struct sweep *s) {
@@ -538,10 +558,12 @@ static void publish_callers(void) {
   if (!rf_pace_active() || !state.count) return;
   struct rf_code_range *ranges = rf_pages(state.count * sizeof *ranges);
   if (!ranges) return;
+  size_t count = 0;
   for (uint32_t i = 0; i < state.count; i++)
-    ranges[i] = (struct rf_code_range){state.traced[i].address, state.traced[i].address + state.traced[i].size, i};
-  sort(ranges, state.count, sizeof *ranges, by_address);
-  rf_callers_publish(ranges, state.count);
+    if (state.traced[i].address)
+      ranges[count++] = (struct rf_code_range){state.traced[i].address, state.traced[i].address + state.traced[i].size, i};
+  sort(ranges, count, sizeof *ranges, by_address);
+  rf_callers_publish(ranges, count);
 }
 
 void rf_select_sweep(bool relocated) {
@@ -555,14 +577,45 @@ void rf_select_sweep(bool relocated) {
   rf_modules_visit(look_for_collector, NULL);
   rf_modules_visit(sweep_module, &relocated);
   forget_closed();
+  uint64_t mask = take_ids();
   rf_calls_set_function_count(state.count);
   publish_callers();
   settle_countdowns();
+  give_ids(mask);
   if (!state.dry) rf_patch_commit(write_failed, NULL);
   rf_patch_close();
   update_unmatched();
 }
 
+/* ---- named blocks: ids without code ---- */
+
+static uint32_t named_before(const char *name) {
+  for (uint32_t i = 0; i < state.count; i++)
+    if (state.traced[i].path == block_module && !strcmp(state.traced[i].name, name)) return i;
+  return UINT32_MAX;
+}
+
+static uint32_t add_named(const char *name) {
+  uint32_t id = named_before(name);
+  if (id != UINT32_MAX) return id;
+  if (!rf_sites) rf_sites = rf_pages(RF_MOST_FUNCTIONS * sizeof *rf_sites);
+  struct rf_traced *list = grow(state.traced, state.count, &state.traced_capacity, sizeof *list);
+  if (!list || !rf_sites || state.count >= RF_MOST_FUNCTIONS) return UINT32_MAX;
+  state.traced = list;
+  list[state.count] = (struct rf_traced){.name = rf_strdup(name), .path = block_module, .full.flags = RF_FUNCTION_BLOCK};
+  if (!list[state.count].name || !record_function(&list[state.count])) return UINT32_MAX;
+  rf_calls_set_function_count(++state.count);
+  return state.count - 1;
+}
+
+uint32_t rf_select_add_named(const char *name) {
+  uint64_t mask = take_ids();
+  uint32_t id = add_named(name);
+  give_ids(mask);
+  return id;
+}
+
 void rf_select_record_again(void) {
+  ids = (struct rf_lock){0}; /* whoever held it is not in the child */
   for (uint32_t i = 0; i < state.count; i++) record_function(&state.traced[i]);
 }

@@ -24,6 +24,9 @@ bool rf_select_start(const struct rf_select_plan *plan);
 /* Looks at every module not seen yet, patches, records. Once at start and whenever libraries were opened. relocated: whether the new
  * modules' relocations are done, so that IFUNC resolvers may run. */
 void rf_select_sweep(bool relocated);
+/* The id of a named block of refunc.h, made when it is new: recorded among the functions, but without code. UINT32_MAX without room. Any
+ * thread, signal-safe; waits while another thread patches a module. */
+uint32_t rf_select_add_named(const char *name);
 /* In a forked child with a new recording: records the functions again under the same ids. */
 void rf_select_record_again(void);
 /* How many functions are timed. */

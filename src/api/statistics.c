@@ -1,0 +1,232 @@
+/*
+ * What refunc_get_timing_stats answers: the slots of a name on all threads, found in the recording (which
+ * only grows, so that they can be read while their threads go on), merged into a tally, less what was there
+ * when it was last cleared.
+ *
+ *   name ─▶ ids of functions and blocks, spans ─▶ slots ─▶ tally ─(less the baseline)─▶ statistics
+ *
+ * Clearing takes nothing away from anybody: it keeps a tally as of then. So it races with no count, and the
+ * report still has all.
+ */
+#include "api/statistics.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "arch/arch.h"
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/memory.h"
+#include "base/signals.h"
+#include "recording/threads.h"
+#include "recording/walk.h"
+
+#define MOST_IDS 256 /* overloads and instances of one name */
+#define BATCH 256u   /* functions that are tallied in one go */
+
+struct baseline {
+  struct baseline *next;
+  uint32_t pid, id;
+  struct rf_packed_tally *tally;
+};
+
+static struct baseline *baselines;
+static struct rf_lock lock; /* held with signals blocked */
+
+struct rf_tally_scale rf_statistics_scale(uint32_t mode) {
+  const struct rf_header *header = rf_recording_header();
+  double rate = rf_clock_refine(header->start_cycles, header->start_monotonic_ns, rf_cycles(),
+                                rf_monotonic_ns(), header->cycles_per_second);
+  if (mode == RF_CLOCK_PERF_COUNTER) return (struct rf_tally_scale){1 / rate, header->probe_inside_cycles};
+  return (struct rf_tally_scale){1e-9, header->probe_inside_cycles / rate * 1e9};
+}
+
+/* ---- names ---- */
+
+static const char *text_at(rf_ref ref) {
+  const struct rf_string *string = rf_recording_at(ref);
+  return string ? string->bytes : "";
+}
+
+/* Whether wanted names it: in full, or without parameters. */
+static bool is_called(const char *name, const char *wanted) {
+  size_t length = strlen(wanted);
+  return strncmp(name, wanted, length) == 0 && (name[length] == '\0' || name[length] == '(');
+}
+
+static bool is_alias(const char *aliases, const char *wanted) {
+  size_t length = strlen(wanted);
+  for (const char *at = aliases; *at;) {
+    const char *end = strchr(at, '\n');
+    size_t here = end ? (size_t)(end - at) : strlen(at);
+    if (here == length && memcmp(at, wanted, length) == 0) return true;
+    at += here + (end != NULL);
+  }
+  return false;
+}
+
+static bool entry_matches(const struct rf_function_entry *entry, const char *wanted) {
+  return is_called(text_at(entry->demangled ? entry->demangled : entry->name), wanted) ||
+         strcmp(text_at(entry->name), wanted) == 0 || is_alias(text_at(entry->aliases), wanted);
+}
+
+struct found {
+  uint32_t id[MOST_IDS];
+  uint32_t count, mode;
+};
+
+/* Functions of several clocks are not added up: those of the first one's are. */
+static void find_ids(const char *wanted, struct found *found) {
+  struct rf_walk walk = rf_walk_begin(*rf_recording_root(RF_TABLE_FUNCTION));
+  const struct rf_function_entry *entry;
+  for (uint32_t id = 0; (entry = rf_walk_next(&walk)) && found->count < MOST_IDS; id++) {
+    if (!entry_matches(entry, wanted)) continue;
+    if (!found->count) found->mode = entry->mode;
+    if (entry->mode == found->mode) found->id[found->count++] = id;
+  }
+}
+
+/* ---- tallies ---- */
+
+/* Of the announced calls those that are still to come: the countdown is one more. */
+static uint64_t waiting(const struct rf_thread_entry *thread, uint32_t id) {
+  const int64_t *countdowns = rf_recording_at(thread->countdowns);
+  int64_t left =
+      countdowns && id < thread->countdown_count ? __atomic_load_n(&countdowns[id], __ATOMIC_RELAXED) : 0;
+  return left > 1 ? (uint64_t)left - 1 : 0;
+}
+
+/* Those of functions low to high, one each, over one thread's slots. */
+static void add_thread(const struct rf_thread_entry *thread, uint32_t low, uint32_t high,
+                       struct rf_tally *tallies, struct rf_tally *scratch) {
+  struct rf_walk walk = rf_walk_begin(thread->slots);
+  const struct rf_slot *slot;
+  while ((slot = rf_walk_next(&walk)))
+    if (slot->function >= low && slot->function < high)
+      rf_tally_add_slot(&tallies[slot->function - low], slot, waiting(thread, slot->function), scratch);
+}
+
+static void take(uint32_t low, uint32_t high, struct rf_tally *tallies, struct rf_tally *scratch) {
+  struct rf_walk walk = rf_walk_begin(*rf_recording_root(RF_TABLE_THREAD));
+  const struct rf_thread_entry *thread;
+  for (uint32_t i = 0; i < high - low; i++) rf_tally_clear(&tallies[i]);
+  while ((thread = rf_walk_next(&walk))) add_thread(thread, low, high, tallies, scratch);
+}
+
+/* ---- baselines ---- */
+
+/* A forked child's recording begins with nothing. */
+static void forget_parents(void) {
+  for (struct baseline **link = &baselines; *link;) {
+    struct baseline *gone = *link;
+    if (gone->pid == rf_recording_header()->pid) {
+      link = &gone->next;
+      continue;
+    }
+    *link = gone->next;
+    rf_free(gone->tally);
+    rf_free(gone);
+  }
+}
+
+static struct baseline *baseline_of(uint32_t id) {
+  struct baseline *at = baselines;
+  while (at && at->id != id) at = at->next;
+  return at;
+}
+
+static int keep(uint32_t id, const struct rf_tally *tally) {
+  struct baseline *at = baseline_of(id);
+  struct rf_packed_tally *packed = rf_tally_pack(tally);
+  if (!packed) return -ENOMEM;
+  if (!at) {
+    at = rf_calloc(1, sizeof *at);
+    if (!at) return -ENOMEM;
+    *at = (struct baseline){.next = baselines, .pid = rf_recording_header()->pid, .id = id};
+    baselines = at;
+  }
+  rf_free(at->tally);
+  at->tally = packed;
+  return 0;
+}
+
+static int clear_range(uint32_t low, uint32_t high) {
+  struct rf_tally *tallies = rf_malloc((high - low + 1) * sizeof *tallies);
+  int failed = tallies ? 0 : -ENOMEM;
+  if (tallies) take(low, high, tallies, &tallies[high - low]);
+  for (uint32_t i = 0; tallies && i < high - low; i++)
+    if (tallies[i].sums.ended) failed |= keep(low + i, &tallies[i]);
+  rf_free(tallies);
+  return failed ? -ENOMEM : 0;
+}
+
+static uint32_t function_count(void) {
+  struct rf_walk walk = rf_walk_begin(*rf_recording_root(RF_TABLE_FUNCTION));
+  uint32_t count = 0;
+  while (rf_walk_next(&walk)) count++;
+  return count;
+}
+
+static int clear_all(void) {
+  int failed = 0;
+  for (uint32_t low = 0, count = function_count(); low < count; low += BATCH)
+    failed |= clear_range(low, low + BATCH < count ? low + BATCH : count);
+  return failed;
+}
+
+static int clear_named(const char *name) {
+  struct found found = {0};
+  int failed = 0;
+  find_ids(name, &found);
+  for (uint32_t i = 0; i < found.count; i++) failed |= clear_range(found.id[i], found.id[i] + 1);
+  return found.count ? failed : -ENOENT;
+}
+
+/* ---- refunc.h ---- */
+
+static void add_up(const struct found *found, struct rf_tally *tally) {
+  forget_parents();
+  for (uint32_t i = 0; i < found->count; i++) {
+    struct baseline *before = baseline_of(found->id[i]);
+    take(found->id[i], found->id[i] + 1, &tally[1], &tally[2]);
+    if (before) rf_tally_subtract(&tally[1], before->tally);
+    rf_tally_merge(&tally[0], &tally[1]);
+  }
+}
+
+int rf_api_get_timing_stats(const char *name, struct refunc_timing_stats *stats) {
+  struct found found = {0};
+  if (!name || !rf_thread_get()) return -EINVAL;
+  find_ids(name, &found);
+  if (!found.count) return -ENOENT;
+  struct rf_tally *tally = rf_malloc(3 * sizeof *tally);
+  if (!tally) return -ENOMEM;
+  rf_tally_clear(&tally[0]);
+  uint64_t mask = rf_signals_block();
+  rf_lock_take(&lock);
+  add_up(&found, tally);
+  rf_lock_give(&lock);
+  rf_signals_restore(mask);
+  rf_tally_stats(&tally[0], rf_statistics_scale(found.mode), stats);
+  rf_free(tally);
+  return 0;
+}
+
+int rf_api_clear_timing_stats(const char *name) {
+  if (!rf_thread_get()) return -ENOSYS;
+  uint64_t mask = rf_signals_block();
+  rf_lock_take(&lock);
+  forget_parents();
+  int status = name ? clear_named(name) : clear_all();
+  rf_lock_give(&lock);
+  rf_signals_restore(mask);
+  return status;
+}
+
+int rf_api_has_regressed(const char *name, double baseline_s, double tolerance) {
+  struct refunc_timing_stats stats = {.size = sizeof stats};
+  int failed = rf_api_get_timing_stats(name, &stats);
+  if (failed) return failed;
+  return stats.timed && stats.mean_s > baseline_s * (1 + tolerance);
+}
