@@ -2,6 +2,7 @@
 #include "report/sites.h"
 
 #include "report/symbolize.h"
+#include "report/trend.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -127,6 +128,17 @@ static void add_site(struct rf_report_site *to, const struct rf_report_site *fro
   to->sampled |= from->sampled;
   if (from->reachable >= 0)
     to->reachable = to->reachable < 0 ? from->reachable : to->reachable & from->reachable;
+}
+
+static void read_trend(struct rf_report *report, const struct rf_reader *reader, rf_ref ref,
+                       struct rf_report_site *site) {
+  size_t words = sizeof(struct rf_site_history) / sizeof(uint64_t);
+  const struct rf_site_history *history = (const void *)rf_reader_words(reader, ref, words);
+  struct rf_report_trend trend;
+  if (!history || !rf_trend_of(history->time_s, history->live_bytes, history->count, &trend)) return;
+  struct rf_report_trend *kept = rf_arena_alloc(report->arena, sizeof *kept);
+  *kept = trend;
+  site->trend = kept;
 }
 
 /* --- stacks --- */
@@ -259,6 +271,7 @@ void rf_sites_add(struct rf_site_merge *merge, const struct rf_reader *reader) {
       continue;
     }
     read_stack(merge->report, reader, &modules, sums[i].stack, &site);
+    if (sums[i].history) read_trend(merge->report, reader, sums[i].history, &site);
     merge_site(merge, &site);
   }
   free(sums);

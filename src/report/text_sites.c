@@ -43,7 +43,7 @@ static void add_stack(struct rf_buffer *out, const struct rf_report *report,
     }
   }
   if (!shown) rf_buffer_text(&line, site->others ? "all other sites" : "an unknown stack");
-  rf_add_text(out, line.bytes, (size_t)style->width - 32, style);
+  rf_add_text(out, line.bytes, (size_t)style->width - 34, style);
   rf_buffer_free(&line);
 }
 
@@ -59,6 +59,26 @@ static void add_row(struct rf_buffer *out, const struct rf_report *report, const
   rf_buffer_char(out, '\n');
 }
 
+/* What is suspected, the fastest first in the report's order of sites. */
+static void add_leaks(struct rf_buffer *out, const struct rf_report *report, const struct rf_style *style) {
+  size_t shown = 0;
+  for (size_t i = 0; i < report->heap.sites && shown < SITES_SHOWN; i++) {
+    const struct rf_report_site *site = &report->heap.site[i];
+    if (!rf_site_leaks(site)) continue;
+    struct rf_buffer growth = {0};
+    if (site->trend) rf_buffer_printf(&growth, "+%s/s", rf_show_bytes(site->trend->growth_bytes_per_s));
+    rf_flow_begin(out, shown++ ? "" : "LEAKS", style);
+    rf_buffer_char(out, ' ');
+    rf_add_padded(out, site->trend ? growth.bytes : "lost", 13, true, style);
+    rf_buffer_char(out, ' ');
+    rf_add_padded(out, rf_show_bytes(site->live_bytes), 9, true, style);
+    rf_buffer_text(out, "  ");
+    add_stack(out, report, site, style);
+    rf_buffer_char(out, '\n');
+    rf_buffer_free(&growth);
+  }
+}
+
 void rf_text_sites(struct rf_buffer *out, const struct rf_report *report, const struct rf_style *style) {
   const struct rf_report_heap *heap = &report->heap;
   if (!heap->sites) return;
@@ -68,4 +88,5 @@ void rf_text_sites(struct rf_buffer *out, const struct rf_report *report, const 
   rf_add_colour(out, RF_PLAIN, style);
   for (size_t i = 0; i < heap->sites && i < SITES_SHOWN; i++)
     add_row(out, report, &heap->site[i], i == 0, style);
+  add_leaks(out, report, style);
 }
