@@ -129,6 +129,7 @@ static void read_unmatched(struct rf_report *report, const struct rf_reader *rea
   struct rf_unmatched_entry entry;
   while (rf_cursor_next(&cursor, &entry, sizeof entry)) {
     const char *pattern = rf_reader_string(reader, entry.pattern);
+    if (!*pattern) continue; /* taken back: a library opened later matched it */
     struct rf_report_unmatched *u = find_unmatched(report, pattern);
     if (!u) {
       u = rf_arena_push(report->arena, &report->unmatched, report->unmatches++, sizeof *u);

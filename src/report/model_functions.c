@@ -5,7 +5,7 @@
  *
  * Where calls were merely counted (timing.budget), a timed call stands for its weight of them, and the writer's sums and histograms
  * are weighted already. What timed callees took comes off their caller function's sum (sum_children); where the caller could not
- * be told, it is lost, and self time that this may change by more than 1% is not given.
+ * be told, it is lost; on threads that lost more than 1% of what their functions took, self time is not given.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -243,9 +243,9 @@ static double effective_calls(const struct rf_slot *slot) {
   return slot->weight_squares ? (double)slot->weights * (double)slot->weights / (double)slot->weight_squares : 0;
 }
 
-/* counted: calls that were merely counted. lost: what of the thread's times could not be taken off a caller's self time. */
+/* counted: calls that were merely counted. lost: too much of the thread's times could not be taken off a caller's self time. */
 static void add_slot(struct accumulator *a, const struct rf_reader *reader, const struct rf_slot *slot,
-                     uint64_t counted, double lost, struct rf_arena *scratch) {
+                     uint64_t counted, bool lost, struct rf_arena *scratch) {
   uint64_t calls = slot->entered + counted;
   double weight = remaining_weight(slot, counted);
   a->entered += slot->entered;
@@ -257,19 +257,22 @@ static void add_slot(struct accumulator *a, const struct rf_reader *reader, cons
   a->open += slot->depth;
   a->threads += slot->threads ? slot->threads : calls != 0;
   bool recursive = slot->sum != slot->sum_outer;
-  a->self_unknown |= slot->durations && lost > LOST_SHARE * (double)slot->sum;
-  a->total_unknown |= recursive && lost > LOST_SHARE * (double)slot->sum;
+  a->self_unknown |= slot->durations && lost;
+  a->total_unknown |= recursive && lost;
   add_durations(a, rf_reader_header(reader), slot, weight);
   add_heap_and_system(a, slot, weight);
   add_histogram(a, reader, slot, weight, scratch);
 }
 
-static double lost_on(const struct rf_reader *reader, rf_ref slots) {
-  double lost = 0;
+static bool lost_much(const struct rf_reader *reader, rf_ref slots) {
+  double lost = 0, taken = 0;
   struct rf_cursor cursor = rf_cursor_at(reader, slots, RF_TABLE_SLOT);
   struct rf_slot slot;
-  while (rf_cursor_next(&cursor, &slot, sizeof slot)) lost += (double)slot.lost_children;
-  return lost;
+  while (rf_cursor_next(&cursor, &slot, sizeof slot)) {
+    lost += (double)slot.lost_children;
+    taken += (double)slot.sum_self;
+  }
+  return lost > LOST_SHARE * taken;
 }
 
 /* Announced calls, less those that are still to come. */
@@ -285,7 +288,7 @@ static void read_threads(const struct rf_reader *reader, struct accumulator *lis
       rf_cursor_at(reader, rf_reader_header(reader)->root[RF_TABLE_THREAD], RF_TABLE_THREAD);
   struct rf_thread_entry thread;
   while (rf_cursor_next(&threads, &thread, sizeof thread)) {
-    double lost = lost_on(reader, thread.slots);
+    bool lost = lost_much(reader, thread.slots);
     const uint64_t *countdowns = rf_reader_words(reader, thread.countdowns, thread.countdown_count);
     struct rf_cursor slots = rf_cursor_at(reader, thread.slots, RF_TABLE_SLOT);
     struct rf_slot slot;
