@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/quiet.h"
+#include "heap/counters.h"
 #include "recording/thread_heap.h"
 #include "recording/threads.h"
 #include "recording/writer.h"
@@ -68,7 +69,6 @@ static void read_usage(const struct rf_thread *thread, struct usage *usage) {
 
 static void begin_heap(struct state *state) {
   const struct rf_heap_counters *heap = state->heap = &state->thread->entry->heap;
-  state->rss_bytes = rf_memory_resident();
   state->alloc_calls = heap->alloc_calls;
   state->requested_bytes = heap->requested_bytes;
   state->alloc_bytes = heap->alloc_bytes;
@@ -130,8 +130,8 @@ int rf_api_monitor_begin(struct refunc_monitor *monitor, const char *name,
   *state = (struct state){.size = monitor->size, .config = usual, .thread = thread, .id = rf_block_id(name)};
   if (config) memcpy(&state->config, config, config->size < sizeof usual ? config->size : sizeof usual);
   copy_text(state->name, sizeof state->name, name);
-  if (state->config.memory && thread->heap) begin_heap(state);
-  if (state->config.memory && !thread->heap) state->rss_bytes = rf_memory_resident();
+  if (state->config.memory) state->rss_bytes = rf_memory_resident();
+  if (state->config.memory && rf_heap_thread()) begin_heap(state);
   if (state->config.system) read_usage(thread, &state->usage);
   rf_block_enter(thread, state->id);
   state->mark = MARK;

@@ -602,7 +602,7 @@ static uint32_t add_named(const char *name) {
   struct rf_traced *list = grow(state.traced, state.count, &state.traced_capacity, sizeof *list);
   if (!list || !rf_sites || state.count >= RF_MOST_FUNCTIONS) return UINT32_MAX;
   state.traced = list;
-  list[state.count] = (struct rf_traced){.name = rf_strdup(name), .path = block_module, .full.flags = RF_FUNCTION_BLOCK};
+  list[state.count] = (struct rf_traced){.name = rf_strdup(name), .path = block_module, .module = block_module, .full.flags = RF_FUNCTION_BLOCK};
   if (!list[state.count].name || !record_function(&list[state.count])) return UINT32_MAX;
   rf_calls_set_function_count(++state.count);
   return state.count - 1;
