@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/help.h"
+#include "recording/reader.h"
 
 const struct rf_command *const rf_commands[] = {
     &rf_command_run,     &rf_command_report, &rf_command_compare, &rf_command_check, &rf_command_top,
@@ -29,6 +30,13 @@ static bool wants_help(int argc, char **argv) {
   return false;
 }
 
+/* What processes that were killed left in tmpfs goes to their outputs, whatever the command is about. */
+static void sweep(void) {
+  const char *runtime = rf_variable("XDG_RUNTIME_DIR");
+  rf_recordings_sweep(NULL);
+  if (runtime && *runtime == '/') rf_recordings_sweep(runtime);
+}
+
 int main(int argc, char **argv) {
   setlocale(LC_CTYPE, "");
   if (argc < 2) {
@@ -44,5 +52,6 @@ int main(int argc, char **argv) {
   const struct rf_command *command = rf_command_find(name);
   if (!command) return unknown_command(name);
   if (wants_help(argc - 1, argv + 1)) return rf_help_command(stdout, command);
+  sweep();
   return command->run(argc - 1, argv + 1);
 }

@@ -220,10 +220,21 @@ void rf_recording_flush(bool finished) {
   r->finished = 1;
   __atomic_store_n(&header_of(r)->state, RF_STATE_FINISHED, __ATOMIC_RELEASE);
   int result = flush_bounded(r, true);
-  if (result == 0)
+  if (result == 0 && r->output_path[0])
     remove_live_copy(r);
-  else
+  else if (result < 0)
     say_what_failed(r, result);
+}
+
+const char *rf_recording_path(void) {
+  struct rf_recording *r = recording();
+  if (!r) return "";
+  return r->output_path[0] ? r->output_path : r->live_path;
+}
+
+void rf_recording_drop(void) {
+  struct rf_recording *r = recording();
+  if (of_this_process(r) && r->finished && !r->output_path[0]) remove_live_copy(r);
 }
 
 void rf_recording_before_exec(void) {

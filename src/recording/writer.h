@@ -63,6 +63,14 @@ void rf_record_unavailable(const char *path, const char *reason);
 void rf_recording_flush(bool finished);
 
 /*
+ * Where this process's recording can be read: its output file, else (refunc.output: none) its live copy, else
+ * "". A live copy without an output stays when the recording is finished, so that a report can be made of it;
+ * drop removes it.
+ */
+const char *rf_recording_path(void);
+void rf_recording_drop(void);
+
+/*
  * Around exec, which keeps the pid: before it, the output file is finished with exit kind EXECED while the
  * live copy stays for the new image to find (ancestry.h); after a failed one, recording goes on. In a vfork
  * child both do nothing.

@@ -266,6 +266,7 @@ static void read_process(struct rf_report *report, const struct rf_reader *reade
       .cwd = "",
       .pid = h->pid,
       .ppid = h->ppid,
+      .start_ticks = h->pid_start_ticks,
       .is_root = h->is_root,
       .alive = alive,
       .path = rf_arena_text(report->arena, rf_reader_path(reader)),
@@ -328,17 +329,53 @@ static int by_rank(const void *left, const void *right) {
 static void drop_matched_elsewhere(struct rf_report *report) {
   size_t kept = 0;
   for (size_t i = 0; i < report->unmatches; i++)
-    if (report->unmatched[i].seen >= report->processes) report->unmatched[kept++] = report->unmatched[i];
+    if (report->unmatched[i].seen >= report->recordings) report->unmatched[kept++] = report->unmatched[i];
   report->unmatches = kept;
+}
+
+/* exec keeps a process's pid and start: the process whose earlier image this one replaced, or NULL. */
+static struct rf_report_process *process_before_exec(const struct rf_report *report,
+                                                     const struct rf_report_process *image) {
+  for (size_t i = report->processes; i-- > 0;) {
+    struct rf_report_process *p = &report->process[i];
+    if (p->pid == image->pid && p->start_ticks == image->start_ticks && strcmp(p->boot_id, image->boot_id) == 0)
+      return strcmp(p->exit_kind, "execed") == 0 ? p : NULL;
+  }
+  return NULL;
+}
+
+/* It is what it became, since when it began. */
+static void replace_image(struct rf_report_process *process, const struct rf_report_process *image) {
+  struct rf_report_process before = *process;
+  *process = *image;
+  process->start_time = before.start_time;
+  process->start_s = before.start_s;
+  process->duration_s = image->start_s + image->duration_s - before.start_s;
+  process->is_root |= before.is_root;
+  process->threads_max = rf_max_known(before.threads_max, image->threads_max);
+  process->heap_peak_bytes = before.heap_peak_bytes;
+  process->peak_rss_bytes = before.peak_rss_bytes;
+}
+
+static struct rf_report_process *add_process(struct rf_report *report, const struct rf_reader *reader) {
+  struct rf_report_process image;
+  read_process(report, reader, &image);
+  read_facts(report, reader, &image);
+  struct rf_report_process *process = process_before_exec(report, &image);
+  if (process) {
+    replace_image(process, &image);
+    return process;
+  }
+  process = rf_arena_push(report->arena, &report->process, report->processes++, sizeof *process);
+  *process = image;
+  return process;
 }
 
 static void add_recording(struct rf_report *report, const struct rf_reader *reader,
                           struct rf_function_merge *functions) {
-  struct rf_report_process *process =
-      rf_arena_push(report->arena, &report->process, report->processes++, sizeof *process);
-  read_process(report, reader, process);
-  read_facts(report, reader, process);
-  if (report->processes == 1) read_options(report, reader);
+  bool first = report->recordings++ == 0;
+  struct rf_report_process *process = add_process(report, reader);
+  if (first) read_options(report, reader);
   read_skipped(report, reader);
   read_unmatched(report, reader);
   read_unavailable(report, reader);

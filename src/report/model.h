@@ -28,6 +28,7 @@ struct rf_report_process {
   const char **argv;
   size_t argc;
   uint32_t pid, ppid;
+  uint64_t start_ticks; /* with pid and boot: which process; images that exec replaced share it */
   bool is_root, alive;
   double threads_max, duration_s;
   double exit_code; /* NaN while it runs or where it is lost */
@@ -167,6 +168,7 @@ struct rf_report {
   double cpu_count, memory_bytes;
   struct rf_report_process *process; /* process[0] is the root */
   size_t processes;
+  size_t recordings; /* more than processes where exec replaced images */
   struct rf_report_option *option;
   size_t options;
   struct rf_report_function *function; /* by falling total_s once finished */

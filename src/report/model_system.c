@@ -53,6 +53,14 @@ static const char *heap_mode(const struct rf_report *report) {
   return *report->heap.mode ? report->heap.mode : rf_report_option(report, "heap.mode");
 }
 
+/* The sum of processes' peaks after one more image of a process; images that exec replaced lived one after the
+ * other, so the highest of them counts. */
+static double raise_peak(double sum, double *peak, double of_image) {
+  double before = isnan(*peak) ? 0 : *peak;
+  *peak = rf_max_known(*peak, of_image);
+  return isnan(*peak) ? sum : rf_add_known(sum, *peak - before);
+}
+
 void rf_merge_heap(struct rf_report *report, const struct rf_reader *reader,
                    struct rf_report_process *process) {
   const struct rf_header *h = rf_reader_header(reader);
@@ -78,8 +86,7 @@ void rf_merge_heap(struct rf_report *report, const struct rf_reader *reader,
   heap->failed_calls = rf_add_known(heap->failed_calls, (double)c->failed_calls);
   heap->live_bytes = rf_add_known(heap->live_bytes, live);
   heap->live_blocks = rf_add_known(heap->live_blocks, difference(h->inherited_live_blocks + c->alloc_calls, c->free_calls));
-  process->heap_peak_bytes = heap_peak(h, &sum, live);
-  heap->peak_bytes = rf_add_known(heap->peak_bytes, process->heap_peak_bytes);
+  heap->peak_bytes = raise_peak(heap->peak_bytes, &process->heap_peak_bytes, heap_peak(h, &sum, live));
   heap->inherited_live_bytes = rf_add_known(heap->inherited_live_bytes, (double)h->inherited_live_bytes);
   heap->inherited_live_blocks = rf_add_known(heap->inherited_live_blocks, (double)h->inherited_live_blocks);
   heap->mmap_bytes = rf_add_known(heap->mmap_bytes, (double)c->mmap_bytes);
@@ -180,19 +187,29 @@ static void overlay(struct rf_report_system *s, const struct rf_report_point *po
   }
 }
 
+/* The root's, of one image after the other. */
+static void append_points(struct rf_report *report, const struct rf_report_point *point, size_t count,
+                          double shift_s) {
+  struct rf_report_system *s = &report->system;
+  for (size_t i = 0; i < count; i++) {
+    struct rf_report_point *to = rf_arena_push(report->arena, &s->point, s->points, sizeof *to);
+    *to = point[i];
+    to->time_s += shift_s;
+    s->points++;
+  }
+}
+
 static void add_timeline(struct rf_report *report, const struct rf_reader *reader,
                          const struct rf_system_entry *entry, const struct rf_report_process *process) {
   struct rf_report_point *points = NULL;
   rf_ref root =
       entry->current_timeline ? entry->current_timeline : rf_reader_header(reader)->root[RF_TABLE_SAMPLE];
   size_t count = read_points(report, reader, root, &points);
-  if (report->processes == 1) {
-    report->system.point = points;
-    report->system.points = count;
-    return;
-  }
-  if (strcmp(process->boot_id, report->process[0].boot_id) == 0)
-    overlay(&report->system, points, count, process->start_s - report->process[0].start_s);
+  double shift_s = (double)rf_reader_header(reader)->start_monotonic_ns * 1e-9 - report->process[0].start_s;
+  if (process == &report->process[0])
+    append_points(report, points, count, shift_s);
+  else if (strcmp(process->boot_id, report->process[0].boot_id) == 0)
+    overlay(&report->system, points, count, shift_s);
   else
     rf_report_unavailable(report, "system.timeline",
                           "processes of different machines or boots share no clock: the "
@@ -264,8 +281,8 @@ void rf_merge_system(struct rf_report *report, const struct rf_reader *reader,
   s->recorded = true;
   s->samples = rf_add_known(s->samples, (double)entry.samples);
   add_totals(s, &entry);
-  process->peak_rss_bytes = total(&entry, PEAK_RSS);
-  report->heap.peak_rss_bytes = rf_add_known(report->heap.peak_rss_bytes, process->peak_rss_bytes);
+  report->heap.peak_rss_bytes =
+      raise_peak(report->heap.peak_rss_bytes, &process->peak_rss_bytes, total(&entry, PEAK_RSS));
   add_timeline(report, reader, &entry, process);
 }
 
@@ -292,11 +309,11 @@ void rf_merge_system_end(struct rf_report *report) {
                           strcmp(rf_report_option(report, "system.enabled"), "off") == 0
                               ? "system.enabled is off"
                               : "no sample was taken");
-  if (report->processes > 1) {
+  if (report->recordings > 1) {
     from_timeline(s, RF_METRIC_CPU_PROCESS, &s->cpu_mean, &s->cpu_max);
     from_timeline(s, RF_METRIC_RSS, &s->rss_mean, &s->rss_max);
     s->cpu_p95 = NAN;
-    rf_report_unavailable(report, "system.cpu.process_ratio.p95", "not known for several processes together");
+    rf_report_unavailable(report, "system.cpu.process_ratio.p95", "not known for several recordings together");
   }
   s->rss_max = rf_max_known(s->rss_max, report->processes == 1 ? report->process[0].peak_rss_bytes : NAN);
 }

@@ -24,6 +24,7 @@
 #include "heap/track.h"
 #include "recording/ancestry.h"
 #include "recording/place.h"
+#include "recording/runs.h"
 #include "recording/threads.h"
 #include "recording/writer.h"
 #include "sample/sampler.h"
@@ -373,13 +374,9 @@ static bool ends_with(const char *text, const char *ending) {
 }
 
 /* What the report is about: the run's folder when this is its root, else this process's recording. */
-static const char *own_recording(void) { /* its name may have been taken: then it has ".2" or more before its ending */
-  const char *output = rf_recording_header()->output_path;
-  return *output ? output : session.output;
-}
-
 static const char *report_source(void) {
-  return session.ancestry.is_root && session.ancestry.run_dir[0] ? session.ancestry.run_dir : own_recording();
+  bool folder = session.ancestry.is_root && session.ancestry.run_dir[0];
+  return folder ? session.ancestry.run_dir : rf_recording_path();
 }
 
 static void report_to_stderr(const char *source) {
@@ -407,16 +404,21 @@ static void report_to_file(const char *pattern, const char *source) {
 static void report(void) {
   const char *where = rf_option_text(session.options, RF_OPT_REPORT);
   bool own = strstr(where, "%p") != NULL; /* a pattern with %p: every process writes its own */
+  const char *source = own ? rf_recording_path() : report_source();
   if (!strcmp(where, "none") || (!session.ancestry.is_root && !own)) return;
+  if (!source[0]) {
+    rf_log(RF_LOG_WARN, "no report: the recording has neither a file nor a place in /dev/shm");
+    return;
+  }
   if (!rf_tool_path()) {
     rf_log(RF_LOG_WARN, "no report: the tool 'refunc' was not found beside the library; the recording is %s",
-           session.output);
+           source);
     return;
   }
   if (!strcmp(where, "stderr"))
-    report_to_stderr(report_source());
+    report_to_stderr(source);
   else
-    report_to_file(where, own ? own_recording() : report_source());
+    report_to_file(where, source);
 }
 
 /* Behind a system call filter only the cycle counter tells the time. */
@@ -442,6 +444,15 @@ static void finish_recording(int status) {
   header->memory_bytes = rf_memory_bytes();
 }
 
+/* Runs are pruned where they are made: the tool may never be used. */
+static void prune_runs(void) {
+  char state[1024];
+  struct rf_place_facts facts = place_facts();
+  if (!session.ancestry.is_root || !session.ancestry.run_dir[0]) return;
+  if (rf_place_state(state, sizeof state, facts.home, facts.state_home) == 0)
+    rf_runs_prune(state, RF_RUNS_KEPT);
+}
+
 void rf_session_finish(int status) {
   if (!session.active || in_vfork_child()) return;
   if (__atomic_exchange_n(&session.finished, 1, __ATOMIC_ACQ_REL)) return;
@@ -453,7 +464,11 @@ void rf_session_finish(int status) {
     rf_heap_settle();
     finish_recording(status);
     rf_recording_flush(true);
-    if (!rf_quiet()) report();
+    if (!rf_quiet()) {
+      report();
+      prune_runs();
+    }
+    rf_recording_drop();
   }
   rf_internal_leave();
 }
