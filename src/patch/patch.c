@@ -111,6 +111,7 @@ static enum rf_refusal try_form(const struct rf_patch_request *request, struct f
                                   .id = request->id,
                                   .entry = request->entry,
                                   .countdown = request->countdown,
+                                  .thread = (intptr_t)&rf_tls.self - (intptr_t)__builtin_thread_pointer(),
                                   .stub = stub,
                                   .jump_bytes = form.brief ? RF_SHORT_JUMP_BYTES : RF_JUMP_BYTES,
                                   .whole = form.whole};

@@ -15,9 +15,10 @@ size_t rf_usable_size(const void *block) { return malloc_usable_size((void *)blo
 void *rf_memalign(size_t alignment, size_t bytes) { return aligned_alloc(alignment, bytes); }
 char *rf_strdup(const char *text) { return strdup(text); }
 char *rf_strndup(const char *text, size_t length) { return strndup(text, length); }
-bool rf_owns(const void *block) { return block != NULL; }
 void *rf_pages(size_t bytes) { return calloc(1, bytes); }
 size_t rf_memory_bytes(void) { return 0; }
+uintptr_t rf_owned_low, rf_owned_high = UINTPTR_MAX; /* every block is ours */
+bool rf_owns_exactly(uintptr_t block) { return block != 0; }
 
 void rf_pages_free(void *start, size_t bytes) {
   (void)bytes;

@@ -6,7 +6,6 @@
 #include "arch/arch.h"
 #include "arch/x86_64/decode.h"
 #include "arch/x86_64/record.h"
-#include "base/thread.h"
 
 #define WINDOW_INSTRUCTIONS (RF_STUB_MOVES - 1) /* of a whole leaf; otherwise 5 at most */
 #define WHOLE_BYTES 400
@@ -245,9 +244,9 @@ static enum rf_refusal move_window(struct window *w, struct output *out) {
  * Counts one call where the thread's countdown for the function is above 0: about 1.5 ns. The thread's block is found through its TLS;
  * what it holds is a distance from rf_no_countdowns, so that a wiped block (a forked child) leads there and never faults.
  */
-static void emit_countdown(struct output *out, const void *countdown) {
-  int32_t self = (int32_t)((intptr_t)&rf_tls.self - (intptr_t)__builtin_thread_pointer());
-  int32_t place = (int32_t)(intptr_t)countdown;
+static void emit_countdown(struct output *out, const struct rf_stub_request *request) {
+  int32_t self = (int32_t)request->thread;
+  int32_t place = (int32_t)(intptr_t)request->countdown;
   emit(out, "\x4c\x89\x5c\x24\xf8", 5); /* mov [rsp-8], r11 */
   emit(out, "\x64\x4c\x8b\x1c\x25", 5); /* mov r11, fs:[self] */
   emit(out, &self, 4);
@@ -297,7 +296,7 @@ enum rf_refusal rf_stub_build(const struct rf_stub_request *request, struct rf_s
   enum rf_refusal refusal = collect(&w, bytes);
   if (refusal != RF_PATCH_OK) return refusal;
   if (w.start + request->jump_bytes > request->limit) return RF_REFUSE_TOO_SHORT; /* the next function begins under the jump */
-  if (request->countdown) emit_countdown(&out, request->countdown);
+  if (request->countdown) emit_countdown(&out, request);
   emit_head(&out, request->id, request->entry);
   plan->body_offset = plan->length;
   plan->jump_offset = w.start;

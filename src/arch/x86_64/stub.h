@@ -56,6 +56,7 @@ struct rf_stub_request {
   size_t jump_bytes;   /* RF_JUMP_BYTES or RF_SHORT_JUMP_BYTES */
   bool whole;          /* copy the whole function, which must be a leaf */
   const void *countdown; /* in the lowest 2 GB: where a thread without countdowns finds this function's; NULL: no counting */
+  intptr_t thread; /* with it: where rf_tls.self lies, from the thread pointer */
 };
 
 /* An instruction that moved: its offset in the function and in the stub. */
