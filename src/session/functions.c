@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/options.h"
+#include "base/signals.h"
 #include "base/thread.h"
 #include "elf/loader.h"
 #include "elf/module.h"
@@ -61,9 +62,11 @@ static void expose_frames(void) {
 static void sweep_on_own_stack(bool relocated) {
   char *stack = rf_pages(STACK_BYTES);
   if (!stack) return;
+  uint64_t mask = rf_signals_block(); /* a handler must not find itself on a stack that its program does not know */
   rf_lock_take(&sweeping);
   rf_call_on(stack + STACK_BYTES, sweep, &relocated);
   rf_lock_give(&sweeping);
+  rf_signals_restore(mask);
   rf_pages_free(stack, STACK_BYTES);
 }
 

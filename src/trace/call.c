@@ -46,6 +46,13 @@ void rf_calls_set_function_count(uint32_t count) { function_count = count; }
 void rf_calls_silence(void) { silent = true; }
 uint64_t rf_calls_dropped(void) { return dropped; }
 
+uintptr_t rf_blocked_on_own_stack(uintptr_t a, uintptr_t b, uintptr_t c, void *function) {
+  uint64_t mask = rf_signals_block();
+  uintptr_t answer = rf_on_own_stack(a, b, c, function);
+  rf_signals_restore(mask);
+  return answer;
+}
+
 /* ---- exit ---- */
 
 #define RARE_FLAGS (RF_RECORD_UNWOUND | RF_RECORD_FOREIGN | RF_RECORD_INHERITED)
@@ -179,13 +186,11 @@ static void exit_own(struct rf_record *record, uint64_t now) {
 }
 
 void rf_exit_rare(struct rf_record *record, uint64_t now) {
-  uint64_t mask = rf_signals_block();
   rf_tls.internal++;
   if (rf_threads_forked()) rf_with_vectors_saved(rf_thread_get, 0, 0);
   if (record->flags & RF_RECORD_FOREIGN) exit_foreign(record, now);
   else exit_own(record, now);
   rf_tls.internal--;
-  rf_signals_restore(mask);
 }
 
 static void make_octave_for(struct rf_slot *slot, uint64_t duration) {
@@ -323,13 +328,10 @@ static uintptr_t prepare(uint32_t id, uintptr_t position, struct rf_record *rbx)
   return rf_records_make_room(thread) ? RF_ENTER_RETRY : RF_ENTER_BYPASS;
 }
 
-uintptr_t rf_enter_slow(uint32_t id, uintptr_t position, struct rf_record *rbx) {
-  if (rf_tls.internal || silent || id >= function_count) return RF_ENTER_BYPASS;
-  uint64_t mask = rf_signals_block();
+static uintptr_t prepare_quietly(uint32_t id, uintptr_t position, struct rf_record *rbx) {
   rf_tls.internal++;
   uintptr_t answer = prepare(id, position, rbx);
   rf_tls.internal--;
-  rf_signals_restore(mask);
   return answer;
 }
 
@@ -351,6 +353,11 @@ struct rf_slot *rf_calls_slot(struct rf_thread *thread, uint32_t id) {
 }
 
 void rf_calls_add(struct rf_slot *slot, uint64_t duration) { add_duration(slot, duration, 0, 1); }
+
+uintptr_t rf_enter_slow(uint32_t id, uintptr_t position, struct rf_record *rbx) {
+  if (rf_tls.internal || silent || id >= function_count) return RF_ENTER_BYPASS;
+  return rf_blocked_on_own_stack(id, position, (uintptr_t)rbx, prepare_quietly);
+}
 
 /* ---- other ends ---- */
 

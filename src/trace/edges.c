@@ -6,7 +6,6 @@
 
 #include "base/lock.h"
 #include "base/memory.h"
-#include "base/signals.h"
 #include "base/thread.h"
 #include "recording/writer.h"
 #include "trace/account.h"
@@ -70,11 +69,7 @@ static void insert(uint32_t caller, uint32_t callee) {
   rf_lock_give(&appending);
 }
 
-static void insert_quietly(uint32_t caller, uint32_t callee) {
-  uint64_t mask = rf_signals_block();
-  rf_with_vectors_saved(insert, caller, callee);
-  rf_signals_restore(mask);
-}
+static void insert_quietly(uint32_t caller, uint32_t callee) { rf_with_vectors_saved(insert, caller, callee); }
 
 static struct rf_edge_entry *find(uint32_t caller, uint32_t callee) {
   const struct rf_edges *edges = rf_tls.self->edges;

@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "arch/arch.h"
-#include "base/signals.h"
+#include "base/quiet.h"
 #include "base/thread.h"
 #include "recording/thread_heap.h"
 #include "trace/account.h"
@@ -48,13 +48,11 @@ uint64_t rf_full_clock(uint32_t id, uint64_t now) {
 }
 
 static void map_extras(struct rf_chunk_header *chunk) {
-  uint64_t mask = rf_signals_block();
   if (!chunk->extras && !rf_quiet()) {
     long pages = rf_syscall(SYS_mmap, 0, PER_CHUNK * sizeof(struct rf_extra), PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (pages > 0) chunk->extras = (void *)pages;
   }
-  rf_signals_restore(mask);
 }
 
 /* NULL for records on other stacks than the thread's own, and without memory. */

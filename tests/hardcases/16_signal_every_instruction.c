@@ -1,8 +1,10 @@
 /*
  * A signal between any two instructions of the hook, whose handler calls traced functions and unwinds: the program steps
- * itself through traced calls with the trap flag. Every stack must lead back to main.
+ * itself through traced calls with the trap flag. Every stack must lead back to main. INSIDE a handler on the signal stack the next handler's frame must go under it,
+ * so the hook may not be on another stack then.
  * flags: -O2
  * flags: -O2 -DALTERNATE
+ * flags: -O2 -DALTERNATE -DINSIDE
  * trace: stepped, in_handler, nested
  * option: timing.budget=off
  * calls: stepped 41
@@ -52,6 +54,24 @@ static inline void step(int on) {
     __asm__ volatile("pushfq\n andq $~0x100, (%%rsp)\n popfq" ::: "memory", "cc");
 }
 
+/* Its frame lies where the next signal's would if the kernel took the signal stack for free. */
+__attribute__((noinline, section("main_text"))) static void work(int signal) {
+  volatile int *kept = __builtin_alloca((size_t)(64 + signal) * sizeof *kept); /* so with a frame pointer: step() moves the stack pointer */
+  for (int i = 0; i < 64; i++) kept[i] = i + signal;
+  for (int i = 0; i < 40; i++) {
+    step(1);
+    int result = stepped(i);
+    step(0);
+    REQUIRE(result == (i + 1) * 2);
+  }
+  for (int i = 0; i < 64; i++) REQUIRE(kept[i] == i + signal);
+}
+
+static inline void signal_on_stack(int number, void (*handler)(int)) {
+  struct sigaction action = {.sa_handler = handler, .sa_flags = SA_ONSTACK};
+  sigaction(number, &action, 0);
+}
+
 __attribute__((noinline, section("main_text"))) int main(void) {
   extern char __start_main_text[], __stop_main_text[];
   main_start = __start_main_text, main_end = __stop_main_text;
@@ -65,11 +85,11 @@ __attribute__((noinline, section("main_text"))) int main(void) {
   backtrace(warm, 4); /* loads libgcc */
   stepped(0), in_handler(0);
   sigaction(SIGTRAP, &action, 0);
-  for (int i = 0; i < 40; i++) {
-    step(1);
-    int result = stepped(i);
-    step(0);
-    REQUIRE(result == (i + 1) * 2);
-  }
+#ifdef INSIDE
+  signal_on_stack(SIGUSR1, work);
+  raise(SIGUSR1);
+#else
+  work(0);
+#endif
   REQUIRE(steps > 200 && handled == steps && lost == 0);
 }

@@ -205,7 +205,7 @@ rf_enter_full:
   .cfi_restore_state
 .endm
 
-  /* Everything rare. The frame: saved scratch registers, then a switch to one of Refunc's own stacks. */
+  /* Everything rare. The frame: saved scratch registers; C then goes on on one of Refunc's own stacks. */
 .macro way_slow kind
 .Lslow\kind:
   lea rsp, [rsp-48]                     /* keeps what lies at -16 to -40 */
@@ -222,8 +222,7 @@ rf_enter_full:
   mov edi, [rbp+96]                     /* id */
   lea rsi, [rbp+104]                    /* where the return address lies */
   mov rdx, rbx
-  lea rcx, rf_enter_slow[rip]
-  call rf_on_own_stack
+  call rf_enter_slow
   mov r9, rax
   pop rbp
   .cfi_def_cfa rsp, 104
@@ -263,7 +262,8 @@ rf_enter_full:
 
 /*
  * rax = rcx(rdi, rsi, rdx) on one of 32 own stacks; on the app's where all are taken (their takers stand still in the
- * middle). Clobbers what C may.
+ * middle). Clobbers what C may. Signals must be blocked: the kernel would not see that a handler's frame on a signal stack is
+ * still in use, and begin the next one over it.
  */
 .globl rf_on_own_stack
 .hidden rf_on_own_stack
@@ -308,7 +308,7 @@ rf_on_own_stack:
   .cfi_endproc
 .size rf_on_own_stack, .-rf_on_own_stack
 
-/* rcx(rdi, rsi, rdx) on an own stack, every register preserved, so that its callers need not save those they do not use. */
+/* rcx(rdi, rsi, rdx) on an own stack, signals blocked, every register preserved, so that its callers need not save those they do not use. */
 .globl rf_preserved_on_own_stack
 .hidden rf_preserved_on_own_stack
 .type rf_preserved_on_own_stack, @function
@@ -318,7 +318,7 @@ rf_preserved_on_own_stack:
   push \reg
   .cfi_adjust_cfa_offset 8
   .endr
-  call rf_on_own_stack
+  call rf_blocked_on_own_stack
   .irp reg, r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax
   pop \reg
   .cfi_adjust_cfa_offset -8

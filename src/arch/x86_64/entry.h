@@ -35,7 +35,9 @@ RF_PRESERVE_ALL void rf_full_enter(struct rf_record *record);
 
 /* function(a, b, c) on one of Refunc's own stacks (32 KB each). */
 uintptr_t rf_on_own_stack(uintptr_t a, uintptr_t b, uintptr_t c, void *function);
-/* The same, but every register is preserved and there is no answer. */
+/* The same with signals blocked before the switch: in src/trace/call.c. */
+uintptr_t rf_blocked_on_own_stack(uintptr_t a, uintptr_t b, uintptr_t c, void *function);
+/* That, but every register is preserved and there is no answer. */
 RF_PRESERVE_ALL void rf_preserved_on_own_stack(uintptr_t a, uintptr_t b, uintptr_t c, void *function);
 
 /* notify.S */
