@@ -6,7 +6,6 @@
 #include "arch/arch.h"
 #include "recording/threads.h"
 #include "recording/writer.h"
-#if __has_include("validate/spans.h")
 #include "validate/spans.h"
 
 /* ---- async spans: those of the rules' engine, which also joins functions ---- */
@@ -22,14 +21,8 @@ int rf_api_async_end(const char *name, uint64_t key) {
   uint64_t now = rf_cycles();
   struct rf_span *span = name && rf_thread_get() ? rf_span_named(name) : NULL;
   if (!span) return -ENOMEM;
-  rf_span_end(span, key, now);
-  return 0;
+  return rf_span_end(span, key, now) ? 0 : -ENOENT;
 }
-
-#else
-int rf_api_async_begin(const char *name, uint64_t key) { return -ENOTSUP; }
-int rf_api_async_end(const char *name, uint64_t key) { return -ENOTSUP; }
-#endif
 
 static const struct refunc_api table = {
     .size = sizeof table,

@@ -24,6 +24,8 @@
 #include "recording/thread_heap.h"
 #include "recording/threads.h"
 #include "recording/writer.h"
+#include "validate/checker.h"
+#include "validate/validators.h"
 
 #define MARK 0x6d6f6e69746f7200u /* a monitor that was begun */
 
@@ -163,13 +165,40 @@ static void measure(const struct state *state, uint64_t cycles, struct refunc_re
   copy_text(result->first_violation, sizeof result->first_violation, state->violated);
 }
 
-#if !__has_include("validate/validators.h")
+static bool shown_bad(const char *validator, const struct refunc_value *value) {
+  char error[200];
+  const struct rf_validator_slot *slot = rf_validator_find(validator, error, sizeof error);
+  struct rf_validator_value shown = {.size = sizeof shown};
+  rf_validator_function *function = slot ? __atomic_load_n(&slot->function, __ATOMIC_ACQUIRE) : NULL;
+  memcpy(&shown, value, value->size < sizeof shown ? value->size : sizeof shown);
+  shown.size = sizeof shown;
+  return function && function(&shown, slot->user) != 0;
+}
+
 int rf_api_monitor_validate(struct refunc_monitor *monitor, const char *validator,
                             const struct refunc_value *value) {
-  return 0;
+  struct state *state = state_of(monitor);
+  if (state->mark != MARK || !validator || !value) return 0;
+  bool bad = shown_bad(validator, value);
+  state->validations++;
+  if (!bad) return 0;
+  if (!state->violations++) {
+    copy_text(state->violated, sizeof state->violated, validator);
+    size_t length = strlen(state->violated);
+    if (value->parameter && length + 3 < sizeof state->violated) {
+      memcpy(state->violated + length, ": ", 3);
+      copy_text(state->violated + length + 2, sizeof state->violated - length - 2, value->parameter);
+    }
+  }
+  if (state->config.abort_on_violation) rf_violation_end_process();
+  return 1;
 }
-int rf_api_register_validator(const char *name, refunc_validator *function, void *user) { return -ENOTSUP; }
-#endif
+
+int rf_api_register_validator(const char *name, refunc_validator *function, void *user) {
+  _Static_assert(sizeof(struct refunc_value) == sizeof(struct rf_validator_value), "the same, as the app and as rules see it");
+  if (!name || !*name) return -EINVAL;
+  return rf_validator_register(name, (rf_validator_function *)function, user) ? 0 : -ENOMEM;
+}
 
 int rf_api_monitor_end(struct refunc_monitor *monitor, struct refunc_result *result) {
   uint64_t cycles = rf_cycles();

@@ -41,6 +41,7 @@ struct rf_thread {
   uint64_t least_interval, random;
   bool thinning;          /* some function's calls are not all timed */
   struct rf_edges *edges; /* trace.edges: the pairs that this thread has met */
+  void *validate_private;          /* pages that src/validate knows to be readable */
 };
 
 /* What rf_tls.self is before a thread is known: no capacity, no entry, no countdowns. */

@@ -53,6 +53,9 @@ enum rf_table {
   RF_TABLE_SITE = 13,        /* rf_site_entry: allocation sites, one a call stack */
   RF_TABLE_MODULE = 14,      /* rf_module_entry: what addresses in stacks refer to */
   RF_TABLE_SITE_PART = 15,   /* rf_site_part: one site on one thread; roots lie in the threads' entries */
+  RF_TABLE_VIOLATION = 16,   /* rf_violation_entry: every rule, violated or not */
+  RF_TABLE_SPAN = 17,        /* rf_span_entry */
+  RF_TABLE_KEPT = 18,        /* rf_kept_entry: one a function with keep */
   RF_TABLE_COUNT = 32
 };
 
@@ -337,4 +340,71 @@ struct rf_site_part {
 struct rf_site_history {
   uint32_t count, every; /* every: sampler looks between two points */
   float time_s[RF_HISTORY_POINTS], live_bytes[RF_HISTORY_POINTS];
+};
+
+/* A number of the app. kind 0 int64_t, 1 uint64_t, 2 a double's bits, 3 an extended double (bits: mantissa). */
+struct rf_recorded_number {
+  uint64_t bits;
+  uint16_t exponent;
+  uint8_t kind, known;
+  uint32_t reserved;
+};
+
+enum rf_example_flag {
+  RF_EXAMPLE_INDEX = 1,      /* index is of the first bad element */
+  RF_EXAMPLE_UNREADABLE = 2, /* address can't be read */
+  RF_EXAMPLE_ENDLESS = 4,    /* a string without an end */
+  RF_EXAMPLE_TEXT = 8        /* text is the beginning of the string, index its length */
+};
+
+#define RF_CALL_DEPTH 32
+
+struct rf_violation_example {
+  uint64_t cycles; /* when */
+  uint32_t tid, flags;
+  struct rf_recorded_number value;
+  uint64_t index, address;
+  rf_ref text;
+  uint32_t depth;
+  uint64_t stack[RF_CALL_DEPTH]; /* return addresses, the function's caller first */
+};
+
+#define RF_EXAMPLES 5
+
+/* One rule of one function. */
+struct rf_violation_entry {
+  uint32_t function;
+  rf_ref parameter, rule;
+  uint32_t claimed;   /* examples that were begun */
+  uint64_t count;     /* calls that violated it */
+  uint64_t unchecked; /* calls in which it could not be looked at */
+  rf_ref example[RF_EXAMPLES]; /* 0: none (yet) */
+  uint32_t reserved;
+};
+
+struct rf_span_entry {
+  rf_ref name, begin, end; /* begin, end: as configured */
+  uint32_t reserved;
+  uint64_t in_flight, in_flight_max;
+  uint64_t duplicate_keys, unmatched_ends, dropped; /* dropped: begins beyond the most in flight, keys that could not be read */
+  struct rf_slot slot; /* durations in cycles; all threads add to it */
+};
+
+#define RF_KEPT_CALLS 100
+#define RF_KEPT_ARGUMENTS 8
+
+/* One of the slowest calls of a function; duration 0: none. In cycles (or ns, by the function's mode). */
+struct rf_kept_call {
+  uint64_t duration, cycles; /* cycles: when it ended */
+  uint32_t tid, depth;
+  struct rf_recorded_number argument[RF_KEPT_ARGUMENTS];
+  uint64_t stack[RF_CALL_DEPTH];
+};
+
+struct rf_kept_entry {
+  uint32_t function;
+  rf_ref names;     /* of the arguments, separated by newlines */
+  uint64_t threshold, seen; /* calls that took longer than threshold */
+  rf_ref calls;     /* RF_KEPT_CALLS times rf_kept_call, in no order; 0: none yet */
+  uint32_t reserved;
 };

@@ -19,6 +19,7 @@
 #include "patch/patch.h"
 #include "recording/writer.h"
 #include "sample/sampler.h"
+#include "session/describe.h"
 #include "recording/threads.h"
 #include "trace/call.h"
 #include "trace/edges.h"
@@ -26,6 +27,7 @@
 #include "trace/probe.h"
 #include "trace/select.h"
 #include "unwind/unwind.h"
+#include "validate/validate.h"
 
 #define STACK_BYTES ((size_t)1 << 20)
 
@@ -96,8 +98,18 @@ static void start_budget(double budget) {
   rf_unwind_hide((uintptr_t)__ehdr_start, (uintptr_t)etext);
 }
 
-void rf_functions_start(const struct rf_options *options, bool dry) {
-  struct rf_select_plan plan = {options, dry};
+static const struct rf_select_rules *start_rules(const struct rf_options *options, void (*end_process)(void)) {
+  struct rf_validate_plan plan = {.options = options,
+                                  .cycles_per_second = rf_recording_header()->cycles_per_second,
+                                  .describe = rf_describe,
+                                  .end_process = end_process};
+  const struct rf_select_rules *rules = rf_validate_start(&plan);
+  if (rules && rf_unwind_start() == 0) rf_unwind_hide((uintptr_t)__ehdr_start, (uintptr_t)etext);
+  return rules;
+}
+
+void rf_functions_start(const struct rf_options *options, bool dry, void (*end_process)(void)) {
+  struct rf_select_plan plan = {.options = options, .rules = start_rules(options, end_process), .dry = dry};
   selecting = rf_select_start(&plan);
   if (selecting) {
     rf_edges_start(rf_option_on(options, RF_OPT_TRACE_EDGES));
@@ -116,4 +128,5 @@ void rf_functions_start(const struct rf_options *options, bool dry) {
 void rf_functions_record_again(void) {
   record_cost();
   rf_select_record_again();
+  rf_validate_record_again();
 }

@@ -5,6 +5,7 @@
 
 struct rf_options;
 
-void rf_functions_start(const struct rf_options *options, bool dry);
+/* end_process: ends it with its report saved, for rules that want that. */
+void rf_functions_start(const struct rf_options *options, bool dry, void (*end_process)(void));
 /* In a forked child, into its new recording. */
 void rf_functions_record_again(void);

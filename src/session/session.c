@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,7 @@
 #include "recording/threads.h"
 #include "recording/writer.h"
 #include "sample/sampler.h"
+#include "session/describe.h"
 #include "session/functions.h"
 #include "session/identity.h"
 #include "session/tool.h"
@@ -196,6 +198,7 @@ static void start_sampler(void) {
 }
 
 static bool forked(void);
+static void end_process(void);
 
 static void taken_over(struct rf_thread *thread) {
   rf_calls_abandon(thread);
@@ -277,7 +280,8 @@ void rf_session_start(int argc, char **argv, char **envp) {
   }
   if (session.active) {
     find_tool();
-    rf_functions_start(session.options, session.check);
+    rf_describe_environment(session.environment);
+    rf_functions_start(session.options, session.check, end_process);
     if (session.check) check_and_end();
     start_heap();
     on_exit(at_exit, NULL); /* first of all registered, so it runs last */
@@ -435,10 +439,10 @@ static void record_end(struct rf_header *header) {
                       header->end_monotonic_ns, header->cycles_per_second);
 }
 
-static void finish_recording(int status) {
+static void finish_recording(enum rf_exit_kind kind, int code) {
   struct rf_header *header = rf_recording_header();
-  header->exit_kind = RF_EXIT_EXITED;
-  header->exit_code = status & 0xff;
+  header->exit_kind = kind;
+  header->exit_code = code;
   record_end(header);
   header->dropped_calls += rf_calls_dropped();
   header->memory_bytes = rf_memory_bytes();
@@ -453,7 +457,7 @@ static void prune_runs(void) {
     rf_runs_prune(state, RF_RUNS_KEPT);
 }
 
-void rf_session_finish(int status) {
+static void finish(enum rf_exit_kind kind, int code) {
   if (!session.active || in_vfork_child()) return;
   if (__atomic_exchange_n(&session.finished, 1, __ATOMIC_ACQ_REL)) return;
   rf_internal_enter();
@@ -462,7 +466,7 @@ void rf_session_finish(int status) {
     rf_calls_settle();
     rf_threads_settle();
     rf_heap_settle();
-    finish_recording(status);
+    finish_recording(kind, code);
     rf_recording_flush(true);
     if (!rf_quiet()) {
       report();
@@ -471,4 +475,16 @@ void rf_session_finish(int status) {
     rf_recording_drop();
   }
   rf_internal_leave();
+}
+
+void rf_session_finish(int status) { finish(RF_EXIT_EXITED, status & 0xff); }
+
+/* A rule was violated whose function wants the process to end: as abort() does, with the report saved first. */
+static void end_process(void) {
+  struct { uintptr_t handler; unsigned long flags; uintptr_t restorer; uint64_t mask; } plain = {0};
+  uint64_t unblocked = 0;
+  finish(RF_EXIT_SIGNALED, SIGABRT);
+  rf_syscall(SYS_rt_sigaction, SIGABRT, &plain, 0, sizeof unblocked);
+  rf_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &unblocked, 0, sizeof unblocked);
+  rf_syscall(SYS_tgkill, rf_syscall(SYS_getpid), rf_syscall(SYS_gettid), SIGABRT);
 }

@@ -199,7 +199,8 @@ static void make_octave_for(struct rf_slot *slot, uint64_t duration) {
 
 /* f ended in a jump to another timed function: its time ends here, its record goes on as that function's. */
 static inline void begin_in(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot) {
-  record->flags = (record->flags & RF_RECORD_FOREIGN) | slot->next;
+  uint32_t kept = RF_RECORD_FOREIGN | RF_RECORD_CHECKED; /* rules see the final result */
+  record->flags = (record->flags & kept) | slot->next;
   record->slot = slot;
   record->child = 0;
   record->id = id;
@@ -230,6 +231,11 @@ RF_PRESERVE_ALL void rf_tail_plain(struct rf_record *record, uint32_t id, uint64
 RF_PRESERVE_ALL void rf_tail_full(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot) {
   rf_tail_plain(record, id, now, slot);
   rf_full_enter(record);
+}
+
+/* The arguments are looked at by the assembly's next step, which begins the full measurement, too. */
+RF_PRESERVE_ALL void rf_tail_checked(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot) {
+  rf_tail_plain(record, id, now, slot);
 }
 
 /* ---- entry ---- */

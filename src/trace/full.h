@@ -17,6 +17,7 @@ struct rf_full {
   enum rf_clock_mode mode;
   uint32_t flags; /* RF_FUNCTION_HEAP, RF_FUNCTION_SYSTEM */
   bool every_call; /* asked for this very function: timed at every call, whatever the budget */
+  const void *checker; /* rules and the like: struct rf_checker of src/validate; NULL: none */
 };
 
 /* Makes id a function with a full measurement; full is copied. false without memory. */
@@ -28,6 +29,10 @@ void rf_full_start(void);
 /* Ends the measurement of a call: adds to its slot; the clock's reading that counts as its end is left in record->body. now: the
  * time stamp counter's. */
 RF_PRESERVE_ALL void rf_full_exit(struct rf_record *record, uint64_t now);
+/* Before it is called for the first time. */
+static inline void rf_full_set_checker(uint32_t id, const void *checker) { ((struct rf_full *)rf_sites[id].extra)->checker = checker; }
+/* Of a function with a full measurement. */
+static inline const void *rf_full_checker(uint32_t id) { return ((const struct rf_full *)rf_sites[id].extra)->checker; }
 /* The clock of a function's mode. */
 uint64_t rf_full_clock(uint32_t id, uint64_t now);
 /* A call is given up without an end: what nests is put back in order. */

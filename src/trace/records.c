@@ -5,6 +5,7 @@
 
 #include "base/lock.h"
 #include "base/quiet.h"
+#include "base/signals.h"
 
 #define SLACK 4096ul /* behind a chunk: a handler that claims while a full chunk is being replaced stays in mapped memory */
 #define PER_CHUNK (RF_RECORD_CHUNK / RF_RECORD_BYTES)
@@ -15,6 +16,7 @@ struct foreign {
   struct rf_record record; /* first: the entry knows only this */
   struct foreign *next;
   uint32_t bucket, in_use;
+  uint64_t pending[RF_PENDING_BYTES / 8];
 };
 
 static struct {
@@ -164,4 +166,21 @@ void rf_foreign_visit(void (*visit)(struct rf_record *record)) {
   for (uint32_t i = 0; i < FOREIGN_BUCKETS; i++)
     for (struct foreign *f = foreign_records.bucket[i]; f; f = f->next) visit(&f->record);
   rf_lock_give(&foreign_records.lock);
+}
+
+static void map_pending(struct rf_chunk_header *chunk) {
+  uint64_t mask = rf_signals_block();
+  if (!chunk->pending && !rf_quiet()) {
+    long pages = rf_syscall(SYS_mmap, 0, (uintptr_t)PER_CHUNK * RF_PENDING_BYTES, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (pages > 0) chunk->pending = (void *)pages;
+  }
+  rf_signals_restore(mask);
+}
+
+void *rf_record_pending(struct rf_record *record) {
+  if (record->flags & RF_RECORD_FOREIGN) return ((struct foreign *)record)->pending;
+  struct rf_chunk_header *chunk = rf_record_chunk(record);
+  if (!chunk->pending) rf_preserved_on_own_stack((uintptr_t)chunk, 0, 0, map_pending);
+  return chunk->pending ? (char *)chunk->pending + (size_t)(record - (struct rf_record *)chunk) * RF_PENDING_BYTES : NULL;
 }

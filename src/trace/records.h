@@ -35,3 +35,8 @@ struct rf_record *rf_foreign_take(uintptr_t position, void (*dead)(struct rf_rec
 void rf_foreign_give(struct rf_record *record);
 /* Every foreign record in use. */
 void rf_foreign_visit(void (*visit)(struct rf_record *record));
+
+/* Room for what src/validate keeps of a call until it returns: RF_PENDING_BYTES a record, or NULL without memory. Makes it where it is
+ * missing, on an own stack. */
+#define RF_PENDING_BYTES 640u
+void *rf_record_pending(struct rf_record *record);

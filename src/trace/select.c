@@ -36,6 +36,8 @@ struct candidate {
   char *name;
   bool global, ifunc;
   struct rf_full full; /* what its patterns ask of it */
+  uint16_t sets[RF_SELECT_SETS]; /* of rules; how many: next field */
+  uint16_t set_count;
 };
 
 /* What a forked child needs to record a timed function again. */
@@ -70,6 +72,8 @@ static struct {
   uint32_t *hits;        /* by pattern */
   struct rf_full *wishes; /* by pattern: settings of single functions */
   struct rf_full everywhere;
+  const struct rf_select_rules *rules;
+  uint16_t *set_of;      /* by pattern: its set of rules + 1; 0: none */
   rf_ref *unmatched;     /* by pattern: its entry in unmatched[], while it stands there */
   bool dry;
   const char *process_refusal; /* why nothing can be timed; NULL: it can */
@@ -129,6 +133,21 @@ static void add_configured_functions(const struct rf_options *options) {
       add_pattern(state.wanted, settings[i].pattern, settings[i].origin);
 }
 
+/* Functions that carry rules or that a span begins or ends with are traced, whether they are named elsewhere or not. */
+static void add_rule_patterns(void) {
+  for (size_t i = 0; state.rules && i < state.rules->count; i++) add_pattern(state.wanted, state.rules->patterns[i], state.rules->origins[i]);
+}
+
+static bool find_rule_sets(void) {
+  size_t patterns = rf_pattern_count(state.wanted);
+  state.set_of = rf_calloc(patterns, sizeof *state.set_of);
+  if (!state.set_of) return false;
+  for (size_t k = 0; k < patterns; k++)
+    for (size_t i = 0; state.rules && i < state.rules->count && i < UINT16_MAX - 1; i++)
+      if (!strcmp(state.rules->patterns[i], rf_pattern_text(state.wanted, k))) state.set_of[k] = (uint16_t)(i + 1);
+  return true;
+}
+
 static bool is_on(const char *value) { return !strcmp(value, "on") || !strcmp(value, "true") || !strcmp(value, "yes"); }
 
 static enum rf_clock_mode mode_named(const char *value) {
@@ -163,6 +182,8 @@ bool rf_select_start(const struct rf_select_plan *plan) {
   if (!state.wanted || !state.excluded) return false;
   add_list(state.wanted, plan->options, RF_OPT_TRACE_FUNCTIONS);
   add_configured_functions(plan->options);
+  state.rules = plan->rules;
+  add_rule_patterns();
   add_list(state.excluded, plan->options, RF_OPT_TRACE_EXCLUDE);
   size_t patterns = rf_pattern_count(state.wanted);
   if (!patterns) return false;
@@ -170,7 +191,7 @@ bool rf_select_start(const struct rf_select_plan *plan) {
   state.wishes = rf_calloc(patterns, sizeof *state.wishes);
   state.unmatched = rf_calloc(patterns, sizeof *state.unmatched);
   if (!rf_sites) rf_sites = rf_pages(RF_MOST_FUNCTIONS * sizeof *rf_sites);
-  if (!state.hits || !state.wishes || !state.unmatched || !rf_sites) return false;
+  if (!state.hits || !state.wishes || !state.unmatched || !rf_sites || !find_rule_sets()) return false;
   read_wishes(plan->options);
   rf_full_start();
   return true;
@@ -181,7 +202,16 @@ bool rf_select_start(const struct rf_select_plan *plan) {
 struct choice {
   bool hit;
   struct rf_full full;
+  uint16_t sets[RF_SELECT_SETS], set_count;
 };
+
+/* Adds a set that is not there yet; more than there is room for are left out, and that is said. */
+static void add_set(uint16_t *sets, uint16_t *count, uint16_t set) {
+  for (uint16_t i = 0; i < *count; i++)
+    if (sets[i] == set) return;
+  if (*count < RF_SELECT_SETS) sets[(*count)++] = set;
+  else rf_log_once(RF_LOG_WARN, "a function has the rules of %d patterns; those of more are left out", RF_SELECT_SETS);
+}
 
 /* A function's own settings beat the global ones, whichever pattern comes first. */
 static void note_hit(void *user, size_t index) {
@@ -191,16 +221,16 @@ static void note_hit(void *user, size_t index) {
   choice->full.flags |= wish->flags;
   choice->full.every_call |= wish->every_call;
   if (!choice->full.mode) choice->full.mode = wish->mode;
+  if (state.set_of[index]) add_set(choice->sets, &choice->set_count, (uint16_t)(state.set_of[index] - 1));
   state.hits[index]++;
 }
 
-static bool choose(const char *module, const char *name, struct rf_full *full) {
-  struct choice choice = {0};
-  rf_pattern_match_all(state.wanted, module, name, note_hit, &choice);
-  *full = choice.full;
-  full->flags |= state.everywhere.flags;
-  if (!full->mode) full->mode = state.everywhere.mode;
-  return choice.hit && rf_pattern_match(state.excluded, module, name) < 0;
+static bool choose(const char *module, const char *name, struct choice *choice) {
+  *choice = (struct choice){0};
+  rf_pattern_match_all(state.wanted, module, name, note_hit, choice);
+  choice->full.flags |= state.everywhere.flags;
+  if (!choice->full.mode) choice->full.mode = state.everywhere.mode;
+  return choice->hit && rf_pattern_match(state.excluded, module, name) < 0;
 }
 
 static bool collect_symbol(void *user, const struct rf_symbol *symbol) {
@@ -209,15 +239,17 @@ static bool collect_symbol(void *user, const struct rf_symbol *symbol) {
   if (!extents) return false;
   s->extents = extents;
   if (symbol->kind == RF_SYMBOL_FUNCTION) extents[s->extent_count++] = (struct rf_extent){symbol->address, symbol->size};
-  struct rf_full full;
-  if (rf_symbol_is_cold(symbol->name) || !choose(s->module->name, symbol->name, &full)) return true;
+  struct choice choice;
+  if (rf_symbol_is_cold(symbol->name) || !choose(s->module->name, symbol->name, &choice)) return true;
   struct candidate *list = grow(s->candidates, s->candidate_count, &s->candidate_capacity, sizeof *list);
   if (!list) return false;
   s->candidates = list;
   char *name = rf_strdup(symbol->name);
   if (!name) return false;
-  list[s->candidate_count++] =
-      (struct candidate){symbol->address, name, symbol->global, symbol->kind == RF_SYMBOL_IFUNC, full};
+  struct candidate *fresh = &list[s->candidate_count++];
+  *fresh = (struct candidate){.address = symbol->address, .name = name, .global = symbol->global,
+                              .ifunc = symbol->kind == RF_SYMBOL_IFUNC, .full = choice.full, .set_count = choice.set_count};
+  memcpy(fresh->sets, choice.sets, sizeof fresh->sets);
   return true;
 }
 
@@ -404,6 +436,26 @@ static bool look_for_collector(void *user, const struct rf_module *module) {
   return !state.process_refusal;
 }
 
+/* What the rules of all its names ask of a function. */
+static struct rf_select_function with_rules(const struct sweep *s, const struct candidate *first, size_t aliases, uint16_t *sets) {
+  uint16_t count = 0;
+  for (size_t i = 0; i < aliases; i++)
+    for (uint16_t k = 0; k < first[i].set_count; k++) add_set(sets, &count, first[i].sets[k]);
+  return (struct rf_select_function){first->name, first->address - s->module->load_address, sets, count};
+}
+
+/* Tells all at once, since describing them may take another program. */
+static void prepare_rules(struct sweep *s) {
+  struct rf_select_function *list = rf_calloc(s->candidate_count, sizeof *list);
+  size_t count = 0;
+  for (size_t i = 0; list && i < s->candidate_count; i++) {
+    const struct candidate *c = &s->candidates[i];
+    if (c->set_count) list[count++] = (struct rf_select_function){c->name, c->address - s->module->load_address, c->sets, c->set_count};
+  }
+  if (count) state.rules->prepare(s->module, list, count);
+  rf_free(list);
+}
+
 static const char *patch(const struct sweep *s, const struct candidate *first, size_t aliases) {
   if (state.process_refusal) return state.process_refusal;
   for (size_t i = 0; i < aliases; i++) {
@@ -413,10 +465,13 @@ static const char *patch(const struct sweep *s, const struct candidate *first, s
   if (state.count >= RF_MOST_FUNCTIONS) return "more functions than Refunc can time at once";
   size_t limit, size = size_of(s, first->address, &limit);
   struct rf_full full = full_of_aliases(first, aliases);
-  bool plain = !full.flags && full.mode == RF_CLOCK_PERF_COUNTER;
+  uint16_t sets[RF_SELECT_SETS];
+  struct rf_select_function ruled = with_rules(s, first, aliases, sets);
+  full.every_call |= ruled.set_count != 0;
+  bool plain = !ruled.set_count && !full.flags && full.mode == RF_CLOCK_PERF_COUNTER;
   if (!plain && !rf_full_set(state.count, &full)) return "no memory";
   struct rf_patch_request request = {.address = first->address, .size = size, .limit = limit, .id = state.count,
-                                     .entry = plain ? rf_enter : rf_enter_full,
+                                     .entry = plain ? rf_enter : ruled.set_count ? rf_enter_checked : rf_enter_full,
                                      .countdown = countdown_of(state.count, &full), .low = s->module->text_start, .high = s->module->text_end,
                                      .module = s->module,
                                      .entered = entered_bytes(s, first, aliases),
@@ -425,12 +480,14 @@ static const char *patch(const struct sweep *s, const struct candidate *first, s
   const char *reason = rf_patch_add(&request, &body);
   if (reason) return reason;
   if (!remember(s, first, aliases, size)) return "the recording is full";
+  if (ruled.set_count) rf_full_set_checker(state.count, state.rules->make(state.count, s->module, &ruled));
   rf_sites[state.count++].body = body;
   return NULL;
 }
 
 static void patch_candidates(struct sweep *s) {
   bool analysed = find_branches(s);
+  if (state.rules) prepare_rules(s);
   uint64_t mask = take_ids();
   for (size_t i = 0, next; i < s->candidate_count; i = next) {
     const struct candidate *first = &s->candidates[i];

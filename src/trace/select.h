@@ -8,14 +8,37 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define RF_MOST_FUNCTIONS (1u << 18)
 
 struct rf_options;
 
+/* A matched function that carries rules: by the sets that its patterns stand for. */
+#define RF_SELECT_SETS 6
+struct rf_select_function {
+  const char *name; /* symbol */
+  uint64_t offset;  /* from the module's load address */
+  const uint16_t *sets;
+  size_t set_count;
+};
+
+/* What src/validate has to say of functions; see validate/validate.h. */
+struct rf_module;
+struct rf_select_rules {
+  const char *const *patterns; /* by set; each is traced */
+  const char *const *origins;
+  size_t count;
+  /* All functions of a module that carry rules, before they are made. */
+  void (*prepare)(const struct rf_module *module, const struct rf_select_function *functions, size_t count);
+  /* What src/arch's checked entry is to do at the calls of function id; NULL: nothing. */
+  const void *(*make)(uint32_t id, const struct rf_module *module, const struct rf_select_function *function);
+};
+
 struct rf_select_plan {
   const struct rf_options *options;
+  const struct rf_select_rules *rules; /* NULL: none */
   bool dry; /* plan and record, but write no jump (refunc check) */
 };
 

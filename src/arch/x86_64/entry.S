@@ -26,12 +26,18 @@
  * thread's own); or gives up the call: then the body runs as if it had not been patched.
  */
 #include "arch/x86_64/record.h"
+#include "arch/x86_64/saved.h"
 
 #define TLS_SELF 0
 #define TLS_TOP 8
 #define THREAD_CAPACITY 0
 #define THREAD_SLOTS 8
 #define THREAD_STACK_LOW 16
+
+/* Below the red zone: a struct rf_saved_call, then two registers. */
+#define SAVED_RDI RF_SAVED_BYTES
+#define SAVED_RSI (RF_SAVED_BYTES + 8)
+#define SAVED_FRAME (RF_SAVED_BYTES + 16 + 128)
 
 .intel_syntax noprefix
 .text
@@ -125,6 +131,9 @@ rf_enter:                               /* stack: [id] [return address] [stack a
 .globl rf_return
 .hidden rf_return
 rf_return:                              /* rax, rdx, xmm0-1, st0-1 carry the result */
+  test dword ptr [rbx+RF_RECORD_FLAGS], RF_RECORD_FLAG_CHECKED
+  jnz .Lreturn_checked
+.Lreturn:
   mov [rsp-16], rax
   mov [rsp-24], rdx
   rdtsc
@@ -172,6 +181,90 @@ rf_enter_full:
   .cfi_restore_state
 
   /*
+   * The entry of calls that carry rules: the argument registers go into a struct rf_saved_call below the red zone, from where
+   * rf_checked_enter(record, saved) reads them, and where its verdict comes back: usually to run the body.
+   */
+.globl rf_enter_checked
+.hidden rf_enter_checked
+.p2align 4
+rf_enter_checked:
+  way_in _checked
+  begin_record
+.Lchecked:
+  sub rsp, SAVED_FRAME
+  mov [rsp+RF_SAVED_INTEGER], rdi
+  mov [rsp+RF_SAVED_INTEGER+8], rsi
+  mov rdi, [rsp+SAVED_FRAME-40]
+  mov [rsp+RF_SAVED_INTEGER+16], rdi    /* rdx */
+  mov [rsp+RF_SAVED_INTEGER+24], rcx
+  mov [rsp+RF_SAVED_INTEGER+32], r8
+  mov [rsp+RF_SAVED_INTEGER+40], r9
+  .irp n, 0, 1, 2, 3, 4, 5, 6, 7
+  movq [rsp+RF_SAVED_VECTOR+8*\n], xmm\n
+  .endr
+  mov rdi, rbx
+  mov rsi, rsp
+  call rf_checked_enter                 /* preserves every register */
+  mov rdi, [rsp+RF_SAVED_INTEGER]
+  mov rsi, [rsp+RF_SAVED_INTEGER+8]
+  cmp dword ptr [rsp+RF_SAVED_VERDICT], RF_VERDICT_RUN
+  jne .Lsubstitute
+  add rsp, SAVED_FRAME
+  jmp .Lgo
+.Lsubstitute:                           /* the body does not run: as if it had returned this */
+  mov rax, [rsp+RF_SAVED_RAX]
+  cmp dword ptr [rsp+RF_SAVED_VERDICT], RF_VERDICT_VECTOR
+  jb 2f
+  ja 1f
+  movq xmm0, [rsp+RF_SAVED_XMM0]
+  jmp 2f
+1:
+  fld tbyte ptr [rsp+RF_SAVED_X87]
+2:
+  add rsp, SAVED_FRAME
+  mov r11, [rsp-16]
+  mov r10, [rsp-24]
+  mov rdx, [rsp-40]
+  lea rsp, [rsp+16]
+  jmp rf_return
+
+  /* A function returns, or one that it ended in a jump to, and rules want to see the result. */
+.Lreturn_checked:
+  sub rsp, SAVED_FRAME
+  mov [rsp+RF_SAVED_RAX], rax
+  mov [rsp+RF_SAVED_RDX], rdx
+  movq [rsp+RF_SAVED_XMM0], xmm0
+  movq [rsp+RF_SAVED_XMM1], xmm1
+  mov [rsp+SAVED_RDI], rdi
+  mov [rsp+SAVED_RSI], rsi
+  mov rdi, rbx
+  mov rsi, rsp
+  fxam                                  /* is there an x87 result? C3 and C0 set: the register is empty */
+  fnstsw ax
+  and ah, 0x45
+  cmp ah, 0x41
+  je 3f
+  fld st(0)
+  fstp tbyte ptr [rsp+RF_SAVED_X87]
+3:
+  call rf_checked_exit                  /* preserves every register; clears the flag */
+  mov rax, [rsp+RF_SAVED_RAX]
+  cmp dword ptr [rsp+RF_SAVED_VERDICT], RF_VERDICT_VECTOR
+  jb 2f
+  ja 1f
+  movq xmm0, [rsp+RF_SAVED_XMM0]
+  jmp 2f
+1:
+  fstp st(0)
+  fld tbyte ptr [rsp+RF_SAVED_X87]
+2:
+  mov rdi, [rsp+SAVED_RDI]
+  mov rsi, [rsp+SAVED_RSI]
+  add rsp, SAVED_FRAME
+  jmp .Lreturn
+  .cfi_restore_state
+
+  /*
    * The record below lies at our stack position or under it. Either its frame is gone (exception, longjmp), or f ended in
    * a jump to us: then our return address is rf_return itself, rbx is f's record, and that record becomes ours.
    */
@@ -201,7 +294,11 @@ rf_enter_full:
   mov rcx, [rsp-64]
   .cfi_remember_state
   cfi_by_record
+  .ifc \kind, _checked
+  jmp .Lchecked
+  .else
   jmp .Lgo
+  .endif
   .cfi_restore_state
 .endm
 
@@ -242,8 +339,10 @@ rf_enter_full:
 
   way_tail _plain
   way_tail _full
+  way_tail _checked
   way_slow _plain
   way_slow _full
+  way_slow _checked
 .Lbypass:
   mov eax, [rsp]
   shl rax, 4

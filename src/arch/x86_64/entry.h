@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "arch/x86_64/record.h"
+#include "arch/x86_64/saved.h"
 
 /* A function that preserves every register, also those that C may clobber. */
 #define RF_PRESERVE_ALL __attribute__((no_caller_saved_registers))
@@ -19,6 +20,7 @@ struct rf_site {
 extern char rf_enter[] __attribute__((visibility("hidden")));
 extern char rf_enter_full[]
     __attribute__((visibility("hidden"))); /* the entry of functions with a struct rf_full */
+extern char rf_enter_checked[] __attribute__((visibility("hidden"))); /* of those that carry rules, too */
 extern char rf_return[] __attribute__((visibility("hidden")));
 extern struct rf_site *rf_sites __attribute__((visibility("hidden")));
 extern uint64_t rf_own_stacks_free __attribute__((visibility("hidden")));
@@ -30,6 +32,10 @@ RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t now, uintptr_t r
 void rf_exit_rare(struct rf_record *record, uint64_t now);
 RF_PRESERVE_ALL void rf_tail_plain(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot);
 RF_PRESERVE_ALL void rf_tail_full(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot);
+RF_PRESERVE_ALL void rf_tail_checked(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot);
+/* src/validate: looks at the arguments, then begins a full measurement; and looks at the result. saved->verdict says what is to be done. */
+RF_PRESERVE_ALL void rf_checked_enter(struct rf_record *record, struct rf_saved_call *saved);
+RF_PRESERVE_ALL void rf_checked_exit(struct rf_record *record, struct rf_saved_call *saved);
 /* Begins a full measurement of the call, the clock last. */
 RF_PRESERVE_ALL void rf_full_enter(struct rf_record *record);
 

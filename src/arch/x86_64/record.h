@@ -18,6 +18,8 @@
 #define RF_RECORD_FLAGS 56
 #define RF_RECORD_ID 60
 
+#define RF_RECORD_FLAG_CHECKED 64 /* rules wait for the result */
+
 #define RF_SLOT_ENTERED 8
 #define RF_SLOT_DEPTH 104
 #define RF_SLOT_NEXT 108 /* flags and weight of the next timed call */
@@ -36,6 +38,7 @@ enum rf_record_flag {
   RF_RECORD_FULL = 4,    /* measured by more than the clock: see trace/full.h */
   RF_RECORD_INHERITED = 8, /* in flight when the process was forked: the parent's call */
   RF_RECORD_PACED = 16,    /* under timing.budget; the bits above the low byte are the call's weight, 0 meaning 1 */
+  RF_RECORD_CHECKED = RF_RECORD_FLAG_CHECKED, /* src/validate looks at the result */
 };
 #define RF_RECORD_RECURSIVE 32 /* of its function several calls have been in flight at once */
 #define RF_RECORD_WEIGHT_SHIFT 8
@@ -63,7 +66,8 @@ struct rf_chunk_header {
   struct rf_thread *thread;
   void *extras; /* struct rf_extra[1024], see trace/full.h; NULL until needed */
   uint64_t child;
-  uint64_t unused[2];
+  void *pending; /* what src/validate keeps of calls until they return; NULL until needed */
+  uint64_t unused;
 };
 _Static_assert(sizeof(struct rf_chunk_header) == RF_RECORD_BYTES, "it plays a record");
 _Static_assert(offsetof(struct rf_chunk_header, position) == RF_RECORD_POSITION, "it plays a record");
