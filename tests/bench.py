@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """Prints the table of benchmarks (scripts/bench calls it, with patterns of their names).
 
-Each executable in tests/bench prints lines of four words, separated by tabs: what, value, unit, compared with; a figure that others
-are compared with stands before them. The ratio says how many times the other figure this one is.
+Each executable in tests/bench prints lines of five words, separated by tabs: what, value, unit, compared with, goal; a figure that others
+are compared with stands before them. The ratio says how many times the other figure this one is; the goal is an upper bound of that ratio (x1.5)
+or of the value (8). A figure that could not be taken has - for its value and the reason for its unit.
 """
 import fnmatch
 import os
@@ -33,21 +34,34 @@ def figures(name):
         done = subprocess.run([os.path.join(ROOT, "tests/bench", name)], cwd=scratch, stdin=subprocess.DEVNULL, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               env={**environment(), "XDG_STATE_HOME": os.path.join(scratch, "state")})
-    rows = [line.split("\t") for line in done.stdout.splitlines() if line.count("\t") == 3]
+    rows = [line.split("\t") for line in done.stdout.splitlines() if line.count("\t") in (3, 4)]
     if done.returncode not in (0, 77):
         print(f"{name}: status {done.returncode}\n{done.stderr}", file=sys.stderr)
     return rows, done.returncode in (0, 77)
 
 
+def verdict(value, ratio, goal):
+    if not goal:
+        return ""
+    measured, bound = (ratio, float(goal[1:])) if goal[0] == "x" else (value, float(goal))
+    met = measured is not None and measured <= bound
+    return f"  {'met' if met else 'MISSED'} (at most {bound:g}{' x' if goal[0] == 'x' else ''})"
+
+
 def show(rows, known):
-    for what, value, unit, other in rows:
+    for what, value, unit, other, *goal in rows:
+        if value == "-":
+            print(f"{what:46}{'-':>14} {unit}", flush=True)
+            continue
         known[what] = float(value)
-        ratio = f"{known[what] / known[other]:8.2f} x {other}" if known.get(other) else ""
-        print(f"{what:46}{float(value):14,.3f} {unit:6}{ratio}".rstrip(), flush=True)
+        ratio = known[what] / known[other] if known.get(other) else None
+        compared = f"{ratio:8.2f} x {other}" if ratio is not None else ""
+        print(f"{what:46}{known[what]:14,.3f} {unit:6}{compared:42}{verdict(known[what], ratio, goal[0] if goal else '')}".rstrip(), flush=True)
 
 
 def main():
-    print(f"{cpu_model()}, {os.cpu_count()} CPUs, kernel {platform.release()}, glibc {platform.libc_ver()[1]}")
+    print(f"{cpu_model()}, {os.cpu_count()} CPUs, kernel {platform.release()}, glibc {platform.libc_ver()[1]}, "
+          f"load {os.getloadavg()[0]:.1f} at the start")
     known, good = {}, True
     for name in sorted(os.listdir(os.path.join(ROOT, "tests/bench"))):
         path = os.path.join(ROOT, "tests/bench", name)
