@@ -244,9 +244,8 @@ static void feed_mangled(struct rf_nearest_names *nearest, const char *symbol) {
   keep(nearest, shown, strlen(shown), penalty + (nearest->parameters ? PARAMETERS : 0));
 }
 
-void rf_nearest_names_feed(struct rf_nearest_names *nearest, const char *symbol) {
-  if (!nearest || nearest->length == 0 || rf_symbol_is_cold(symbol)) return;
-  size_t length = rf_symbol_base_length(symbol);
+static void feed(struct rf_nearest_names *nearest, const char *symbol, size_t length) {
+  if (nearest->length == 0) return;
   if (symbol[0] != '_' || (symbol[1] != 'Z' && symbol[1] != 'R')) {
     keep(nearest, symbol, length, penalty_of(nearest, symbol, length));
     return;
@@ -254,6 +253,17 @@ void rf_nearest_names_feed(struct rf_nearest_names *nearest, const char *symbol)
   char *base = rf_strndup(symbol, length);
   if (base) feed_mangled(nearest, base);
   rf_free(base);
+}
+
+void rf_nearest_names_feed_all(struct rf_nearest_names *const *nearest, size_t count, const char *symbol) {
+  if (rf_symbol_is_cold(symbol)) return;
+  size_t length = rf_symbol_base_length(symbol);
+  for (size_t i = 0; i < count; i++)
+    if (nearest[i]) feed(nearest[i], symbol, length);
+}
+
+void rf_nearest_names_feed(struct rf_nearest_names *nearest, const char *symbol) {
+  rf_nearest_names_feed_all(&nearest, 1, symbol);
 }
 
 const char *rf_nearest_names_result(struct rf_nearest_names *nearest) {

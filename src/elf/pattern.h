@@ -49,9 +49,10 @@ bool rf_symbol_is_cold(const char *symbol);
 
 /* Names that come nearest to a pattern that matched nothing; feed each symbol, then ask: at most 3,
  * newline-separated, best first, "" if none is near. They live until the next question. Cost of feeding:
- * about 50 ns. */
+ * about 50 ns; many at once (NULLs among them are left out) 5 ns each where nothing is near. */
 struct rf_nearest_names; /* opaque */
 struct rf_nearest_names *rf_nearest_names_new(const char *pattern);
 void rf_nearest_names_feed(struct rf_nearest_names *nearest, const char *symbol);
+void rf_nearest_names_feed_all(struct rf_nearest_names *const *nearest, size_t count, const char *symbol);
 const char *rf_nearest_names_result(struct rf_nearest_names *nearest);
 void rf_nearest_names_free(struct rf_nearest_names *nearest);

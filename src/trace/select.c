@@ -562,10 +562,15 @@ static void write_failed(void *user, uint32_t id, const char *reason) {
 
 /* ---- patterns without a hit ---- */
 
-struct nearest_search { struct rf_nearest_names *names; };
+/* The near names of several patterns are looked for together: visiting the symbols costs more than comparing most of them. */
+struct nearest_search {
+  struct rf_nearest_names **names; /* by pattern; NULL: it has matched, or is recorded already */
+  size_t count;
+};
 
 static bool feed_symbol(void *user, const struct rf_symbol *symbol) {
-  rf_nearest_names_feed(((struct nearest_search *)user)->names, symbol->name);
+  struct nearest_search *search = user;
+  rf_nearest_names_feed_all(search->names, search->count, symbol->name);
   return true;
 }
 
@@ -574,31 +579,42 @@ static bool feed_module(void *user, const struct rf_module *module) {
   return true;
 }
 
-static void record_unmatched(size_t index) {
+static void record_unmatched(size_t index, struct rf_nearest_names *names) {
   const char *pattern = rf_pattern_text(state.wanted, index);
   rf_ref *root = rf_recording_root(RF_TABLE_UNMATCHED);
   struct rf_unmatched_entry *entry = rf_table_append(root, RF_TABLE_UNMATCHED, sizeof *entry, PER_CHUNK);
   if (!entry) return;
-  struct nearest_search search = {rf_nearest_names_new(pattern)};
-  if (search.names) {
-    rf_modules_visit(feed_module, &search);
-    entry->nearest = rf_recording_text(rf_nearest_names_result(search.names));
-    rf_nearest_names_free(search.names);
-  }
+  if (names) entry->nearest = rf_recording_text(rf_nearest_names_result(names));
   entry->reason = rf_recording_text("no function of a loaded module has a name like this");
   entry->pattern = rf_recording_text(pattern);
   state.unmatched[index] = rf_recording_ref(entry);
   rf_table_publish(*root);
 }
 
+static bool newly_unmatched(size_t index) { return !state.hits[index] && !state.unmatched[index]; }
+
+static void record_all_unmatched(size_t count) {
+  struct nearest_search search = {rf_calloc(count, sizeof *search.names), count};
+  for (size_t i = 0; search.names && i < count; i++)
+    if (newly_unmatched(i)) search.names[i] = rf_nearest_names_new(rf_pattern_text(state.wanted, i));
+  if (search.names) rf_modules_visit(feed_module, &search);
+  for (size_t i = 0; i < count; i++) {
+    struct rf_nearest_names *names = search.names ? search.names[i] : NULL;
+    if (newly_unmatched(i)) record_unmatched(i, names);
+    if (names) rf_nearest_names_free(names);
+  }
+  rf_free(search.names);
+}
+
 /* Unmatched patterns stand in the recording from the start; one that a later library matches is taken out again. */
 static void update_unmatched(void) {
-  size_t count = rf_pattern_count(state.wanted);
+  size_t count = rf_pattern_count(state.wanted), fresh = 0;
   for (size_t i = 0; i < count; i++) {
     struct rf_unmatched_entry *entry = rf_recording_at(state.unmatched[i]);
-    if (!state.hits[i] && !entry) record_unmatched(i);
-    else if (state.hits[i] && entry) entry->pattern = 0;
+    if (state.hits[i] && entry) entry->pattern = 0;
+    fresh += newly_unmatched(i);
   }
+  if (fresh) record_all_unmatched(count);
 }
 
 /* Countdowns cost every thread 8 bytes each, so there are not many more than functions found at the start; what comes later than
