@@ -57,9 +57,13 @@ static void include_bounds(uintptr_t low, uintptr_t high) {
     ;
 }
 
+/* Marked as left out of core dumps, which also tells it from the app's memory in /proc/self/smaps and keeps
+ * the kernel from joining the two. */
 static void *map(size_t bytes, int protection) {
   long at = rf_syscall(SYS_mmap, 0, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  return at < 0 && at > -4096 ? NULL : (void *)at;
+  if (at < 0 && at > -4096) return NULL;
+  rf_syscall(SYS_madvise, at, bytes, MADV_DONTDUMP);
+  return (void *)at;
 }
 
 /* How much one region may reserve under the process's address space limit, as an order. */

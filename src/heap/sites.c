@@ -35,7 +35,7 @@ static rf_ref *new_page(void) {
   return page;
 }
 
-static struct rf_site_entry *entry_of(uint32_t site) {
+struct rf_site_entry *rf_sites_entry(uint32_t site) {
   return at(numbers->page[site / PER_PAGE][site % PER_PAGE]);
 }
 
@@ -118,7 +118,7 @@ static int64_t live_of(const struct rf_site_part *part) {
 }
 
 static void fold(struct rf_site_part *part, int64_t live) {
-  struct rf_site_entry *entry = entry_of(part->site);
+  struct rf_site_entry *entry = rf_sites_entry(part->site);
   int64_t rest = live - part->folded, highest = part->high > live ? part->high - part->folded : rest;
   part->folded = part->high = live;
   int64_t candidate = __atomic_fetch_add(&entry->folded_bytes, rest, __ATOMIC_RELAXED) + highest;

@@ -27,6 +27,9 @@ uint32_t rf_sites_number(rf_ref stack);
  * first time. */
 struct rf_site_part *rf_sites_part(struct rf_thread *thread, struct rf_site_parts *parts, uint32_t site);
 
+/* The entry of a site that has a number. */
+struct rf_site_entry *rf_sites_entry(uint32_t site);
+
 /* One call of `calls` units: an allocation or the end of one, in a part of the calling thread. */
 void rf_site_alloc(struct rf_site_part *part, uint64_t calls, uint64_t requested, uint64_t bytes);
 void rf_site_free(struct rf_site_part *part, uint64_t calls, uint64_t bytes);

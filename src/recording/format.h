@@ -96,10 +96,10 @@ struct rf_header {
   uint64_t heap_peak_bytes;   /* highest folded value seen; the reader adds the threads' unfolded rest */
   uint64_t inherited_live_bytes, inherited_live_blocks; /* at fork */
   uint64_t inherited_freed_bytes, inherited_freed_blocks;
-  char root_dir[1024];     /* the directory in which the run's root process started */
-  uint64_t pid_namespace;  /* inode of /proc/self/ns/pid; pids mean nothing to a reader in another one. 0:
-                              unknown */
-  char writer_version[16]; /* the Refunc that wrote it */
+  char root_dir[1024];      /* the directory in which the run's root process started */
+  uint64_t pid_namespace;   /* inode of /proc/self/ns/pid; pids mean nothing to a reader in another one. 0:
+                               unknown */
+  char writer_version[16];  /* the Refunc that wrote it */
   uint64_t heap_peak_epoch; /* raised with every new peak: see rf_site_part */
 };
 _Static_assert(sizeof(struct rf_header) <= RF_HEADER_BYTES, "the header has outgrown its page");
@@ -183,7 +183,8 @@ struct rf_thread_entry {
   int64_t heap_high;                   /* its highest live bytes since that was told */
   uint64_t sent_bytes, received_bytes; /* by the interposed socket calls */
   rf_ref site_parts;                   /* chunk chain of RF_TABLE_SITE_PART */
-  rf_ref countdowns;        /* uint64_t by function id: one more than the calls that will be merely counted before the next timed one */
+  rf_ref countdowns; /* uint64_t by function id: one more than the calls that will be merely counted before
+                        the next timed one */
   uint32_t countdown_count; /* how many there are */
   uint64_t reserved[3];
   struct rf_heap_counters heap;
@@ -193,10 +194,10 @@ struct rf_thread_entry {
  * Durations of one function on one thread, in cycles (or ns, by mode), with the log-linear histogram of
  * base/histogram.h: octaves are arrays of RF_SUBBUCKETS uint64_t, made on demand.
  *
- * Under timing.budget a timed call stands for the expected number of calls between it and the timed one before, itself included:
- * its weight, chosen before the call. Sums, squares and the histogram are weighted; they are unbiased whatever changed over time.
- * Calls = entered + counted - (countdown - 1, where above 0): counted is announced ahead, so that a merely counted call costs
- * one decrement.
+ * Under timing.budget a timed call stands for the expected number of calls between it and the timed one
+ * before, itself included: its weight, chosen before the call. Sums, squares and the histogram are weighted;
+ * they are unbiased whatever changed over time. Calls = entered + counted - (countdown - 1, where above 0):
+ * counted is announced ahead, so that a merely counted call costs one decrement.
  */
 struct rf_slot {
   uint32_t function;  /* id */
@@ -209,14 +210,17 @@ struct rf_slot {
   uint64_t sum_outer; /* the same, recursion counted once */
   uint64_t sum_self;  /* without traced callees */
   uint64_t square_low,
-      square_high;   /* 128-bit sum of squares; bounded by (run time)^2, so it cannot overflow */
-  uint64_t min, max; /* min starts at UINT64_MAX */
+      square_high;       /* 128-bit sum of squares; bounded by (run time)^2, so it cannot overflow */
+  uint64_t min, max;     /* min starts at UINT64_MAX */
   uint64_t sum_children; /* of traced callees that could not be taken off single calls: not in sum_self yet */
   uint32_t depth;        /* calls in flight */
-  uint32_t next;         /* of the next timed call: low byte its record's flags, above it its weight; 0 means 1 */
-  uint64_t weights, weight_squares; /* sums over the recorded durations; weights = durations when every call is timed */
-  uint64_t last_exit, spacing;      /* the writer's: when a call was last timed, and smoothed time from call to call, in cycles */
-  uint64_t lost_children;           /* of sum: the part whose traced caller is not known, so it is missing in some sum_children */
+  uint32_t next; /* of the next timed call: low byte its record's flags, above it its weight; 0 means 1 */
+  uint64_t weights,
+      weight_squares; /* sums over the recorded durations; weights = durations when every call is timed */
+  uint64_t last_exit,
+      spacing; /* the writer's: when a call was last timed, and smoothed time from call to call, in cycles */
+  uint64_t lost_children; /* of sum: the part whose traced caller is not known, so it is missing in some
+                             sum_children */
   uint64_t heap_alloc_calls, heap_requested_bytes, heap_alloc_bytes, heap_free_bytes;
   int64_t heap_peak_bytes;
   uint64_t cpu_ns, faults, switches, read_bytes, write_bytes, sent_bytes, received_bytes, peak_rss_bytes;
@@ -293,11 +297,12 @@ struct rf_module_entry {
 };
 
 /*
- * Call stacks are a tree: a node is a return address and the node of the frame outside it. Two stacks that differ
- * in their innermost frame share all other nodes.
+ * Call stacks are a tree: a node is a return address and the node of the frame outside it. Two stacks that
+ * differ in their innermost frame share all other nodes.
  */
 struct rf_stack_node {
-  rf_ref parent; /* RF_STACK_END: this is the outermost frame; RF_STACK_CUT: frames outside it were left out */
+  rf_ref
+      parent; /* RF_STACK_END: this is the outermost frame; RF_STACK_CUT: frames outside it were left out */
   uint32_t site; /* number of the site (from 1) whose stack begins here; 0: none */
   uint64_t address;
 };
@@ -306,19 +311,24 @@ struct rf_stack_node {
 
 /* What allocated with one call stack: sums are in the threads' parts. */
 struct rf_site_entry {
-  rf_ref stack;         /* rf_stack_node of the innermost frame; RF_STACK_END: stacks that could not be recorded */
-  uint32_t flags;       /* enum rf_site_flag */
+  rf_ref stack;   /* rf_stack_node of the innermost frame; RF_STACK_END: stacks that could not be recorded */
+  uint32_t flags; /* enum rf_site_flag */
   int64_t folded_bytes; /* live bytes folded in by the threads */
   int64_t peak_bytes;   /* highest folded value; the reader adds what the threads had on top */
   rf_ref history;       /* rf_site_history, once it is watched for growth */
   uint32_t reserved;
+  uint64_t lost_blocks, lost_bytes; /* live at the end, and nothing reachable points to them */
 };
-enum rf_site_flag { RF_SITE_SAMPLED = 1, RF_SITE_UNREACHABLE = 2 };
+enum rf_site_flag {
+  RF_SITE_SAMPLED = 1,
+  RF_SITE_CHECKED = 2, /* lost_* are known */
+};
 
 /*
- * One site on one thread: written by that thread alone. Bytes are what the allocator handed out; in a sampled recording each
- * sample of Z bytes stands for Z/p bytes and 1/p calls, p = 1 - exp(-Z / interval), and calls are in units of 1/1024.
- * Blocks are freed in the part of the thread that frees them, so a part's live bytes may be negative.
+ * One site on one thread: written by that thread alone. Bytes are what the allocator handed out; in a sampled
+ * recording each sample of Z bytes stands for Z/p bytes and 1/p calls, p = 1 - exp(-Z / interval), and calls
+ * are in units of 1/1024. Blocks are freed in the part of the thread that frees them, so a part's live bytes
+ * may be negative.
  */
 struct rf_site_part {
   uint32_t site; /* number, from 1 */
@@ -326,16 +336,18 @@ struct rf_site_part {
   uint64_t alloc_calls, requested_bytes, alloc_bytes, free_calls, free_bytes;
   uint64_t temporary_calls; /* freed before the thread's next allocation */
   int64_t folded, high;     /* as in rf_thread_entry */
-  int64_t at_peak_bytes;    /* live bytes at the process's peak, if epoch is the header's; else they are the same as now */
+  int64_t at_peak_bytes; /* live bytes at the process's peak, if epoch is the header's; else they are the same
+                            as now */
   uint64_t epoch;
-  double lifetime_ticks;    /* of the freed blocks whose lives were measured, in RF_TICK_CYCLES cycles */
-  double lifetimes;         /* how many those were */
-  double variance_bytes;    /* of the estimate of alloc_bytes; 0: exact */
+  double lifetime_ticks; /* of the freed blocks whose lives were measured, in RF_TICK_CYCLES cycles */
+  double lifetimes;      /* how many those were */
+  double variance_bytes; /* of the estimate of alloc_bytes; 0: exact */
 };
 #define RF_SITE_CALL_SCALE 1024u
 #define RF_TICK_CYCLES 4096u
 
-/* Live bytes of a site over time, for trends. Full: every second point is dropped and the distance doubles. */
+/* Live bytes of a site over time, for trends. Full: every second point is dropped and the distance doubles.
+ */
 #define RF_HISTORY_POINTS 64
 struct rf_site_history {
   uint32_t count, every; /* every: sampler looks between two points */

@@ -316,8 +316,8 @@ static void put_leaks(struct rf_json *json, struct rf_report *report) {
     if (!rf_site_leaks(s)) continue;
     rf_json_open(json, NULL, '{');
     put_stack(json, report, s);
-    put(&scope, "live_bytes", s->live_bytes);
-    put(&scope, "live_blocks", s->live_blocks);
+    put(&scope, "live_bytes", s->reachable == 0 ? s->lost_bytes : s->live_bytes);
+    put(&scope, "live_blocks", s->reachable == 0 ? s->lost_blocks : s->live_blocks);
     put(&scope, "growth_bytes_per_s", s->trend ? s->trend->growth_bytes_per_s : NAN);
     put(&scope, "confidence", s->trend ? s->trend->confidence : NAN);
     if (s->reachable >= 0)

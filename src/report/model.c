@@ -338,7 +338,8 @@ static struct rf_report_process *process_before_exec(const struct rf_report *rep
                                                      const struct rf_report_process *image) {
   for (size_t i = report->processes; i-- > 0;) {
     struct rf_report_process *p = &report->process[i];
-    if (p->pid == image->pid && p->start_ticks == image->start_ticks && strcmp(p->boot_id, image->boot_id) == 0)
+    if (p->pid == image->pid && p->start_ticks == image->start_ticks &&
+        strcmp(p->boot_id, image->boot_id) == 0)
       return strcmp(p->exit_kind, "execed") == 0 ? p : NULL;
   }
   return NULL;
@@ -393,7 +394,8 @@ struct rf_report *rf_report_build(struct rf_reader *const *readers, size_t count
   qsort(ordered, count, sizeof *ordered, by_rank);
   struct rf_function_merge *functions = rf_merge_functions_begin(report);
   struct rf_site_merge *sites = rf_sites_begin(report);
-  for (size_t i = 0; i < count; i++) add_recording(report, ordered[i], functions), rf_sites_add(sites, ordered[i]);
+  for (size_t i = 0; i < count; i++)
+    add_recording(report, ordered[i], functions), rf_sites_add(sites, ordered[i]);
   rf_merge_functions_end(functions);
   rf_sites_end(sites);
   rf_merge_system_end(report);

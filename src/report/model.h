@@ -97,18 +97,19 @@ struct rf_report_symbol {
 };
 
 struct rf_report_frame {
-  uint32_t module; /* index; RF_NO_MODULE: address is not in any */
-  uint64_t address; /* of the return, from where the module's file begins to count; in memory where there is none */
+  uint32_t module;  /* index; RF_NO_MODULE: address is not in any */
+  uint64_t address; /* of the return, from where the module's file begins to count; in memory where there is
+                       none */
 };
 #define RF_NO_MODULE UINT32_MAX
 
 struct rf_report_site {
   struct rf_report_frame *frame; /* innermost first */
   size_t depth;
-  bool truncated, sampled;
-  size_t others; /* > 0: this many further sites, summed up; no frames */
+  bool truncated, sampled, suppressed; /* suppressed: as a leak */
+  size_t others;                       /* > 0: this many further sites, summed up; no frames */
   double alloc_calls, requested_bytes, alloc_bytes, live_bytes, live_blocks, peak_bytes, at_peak_bytes,
-      temporary_calls, lifetimes, lifetime_s, variance_bytes;
+      temporary_calls, lifetimes, lifetime_s, variance_bytes, lost_blocks, lost_bytes;
   const struct rf_report_trend *trend; /* of its live bytes; NULL: too little is known */
   int reachable;                       /* 1, 0: no pointer leads to some of its blocks; -1: not looked at */
 };
@@ -184,7 +185,7 @@ struct rf_report {
   struct rf_report_heap heap;
   struct rf_report_system system;
   struct rf_report_self self;
-  bool truncated, sampled; /* sampled: some calls were merely counted */
+  bool truncated, sampled;          /* sampled: some calls were merely counted */
   struct rf_symbolizer *symbolizer; /* what symbolize.c knows so far */
 };
 

@@ -53,8 +53,8 @@ static const char *heap_mode(const struct rf_report *report) {
   return *report->heap.mode ? report->heap.mode : rf_report_option(report, "heap.mode");
 }
 
-/* The sum of processes' peaks after one more image of a process; images that exec replaced lived one after the
- * other, so the highest of them counts. */
+/* The sum of processes' peaks after one more image of a process; images that exec replaced lived one after
+ * the other, so the highest of them counts. */
 static double raise_peak(double sum, double *peak, double of_image) {
   double before = isnan(*peak) ? 0 : *peak;
   *peak = rf_max_known(*peak, of_image);
@@ -85,7 +85,8 @@ void rf_merge_heap(struct rf_report *report, const struct rf_reader *reader,
   heap->realloc_calls = rf_add_known(heap->realloc_calls, (double)c->realloc_calls);
   heap->failed_calls = rf_add_known(heap->failed_calls, (double)c->failed_calls);
   heap->live_bytes = rf_add_known(heap->live_bytes, live);
-  heap->live_blocks = rf_add_known(heap->live_blocks, difference(h->inherited_live_blocks + c->alloc_calls, c->free_calls));
+  heap->live_blocks =
+      rf_add_known(heap->live_blocks, difference(h->inherited_live_blocks + c->alloc_calls, c->free_calls));
   heap->peak_bytes = raise_peak(heap->peak_bytes, &process->heap_peak_bytes, heap_peak(h, &sum, live));
   heap->inherited_live_bytes = rf_add_known(heap->inherited_live_bytes, (double)h->inherited_live_bytes);
   heap->inherited_live_blocks = rf_add_known(heap->inherited_live_blocks, (double)h->inherited_live_blocks);
@@ -313,7 +314,8 @@ void rf_merge_system_end(struct rf_report *report) {
     from_timeline(s, RF_METRIC_CPU_PROCESS, &s->cpu_mean, &s->cpu_max);
     from_timeline(s, RF_METRIC_RSS, &s->rss_mean, &s->rss_max);
     s->cpu_p95 = NAN;
-    rf_report_unavailable(report, "system.cpu.process_ratio.p95", "not known for several recordings together");
+    rf_report_unavailable(report, "system.cpu.process_ratio.p95",
+                          "not known for several recordings together");
   }
   s->rss_max = rf_max_known(s->rss_max, report->processes == 1 ? report->process[0].peak_rss_bytes : NAN);
 }

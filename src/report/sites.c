@@ -1,6 +1,7 @@
 /* See sites.h. */
 #include "report/sites.h"
 
+#include "report/suppress.h"
 #include "report/symbolize.h"
 #include "report/trend.h"
 
@@ -12,6 +13,7 @@
 
 /* One site of one recording, summed over its threads. */
 struct sum {
+  uint64_t lost_blocks, lost_bytes;
   rf_ref stack;
   uint32_t flags;
   rf_ref history;
@@ -55,6 +57,8 @@ static struct sum *read_entries(const struct rf_reader *reader, size_t *count) {
     sums[(*count)++] = (struct sum){.stack = entry.stack,
                                     .flags = entry.flags,
                                     .history = entry.history,
+                                    .lost_blocks = entry.lost_blocks,
+                                    .lost_bytes = entry.lost_bytes,
                                     .folded = entry.folded_bytes,
                                     .peak = entry.peak_bytes};
   }
@@ -113,7 +117,9 @@ static struct rf_report_site site_of(const struct sum *sum, double tick_s) {
       .lifetimes = part->lifetimes,
       .lifetime_s = part->lifetime_ticks * tick_s,
       .variance_bytes = part->variance_bytes,
-      .reachable = -1,
+      .lost_blocks = (double)sum->lost_blocks,
+      .lost_bytes = (double)sum->lost_bytes,
+      .reachable = sum->flags & RF_SITE_CHECKED ? !sum->lost_blocks : -1,
   };
 }
 
@@ -284,10 +290,24 @@ static int by_peak(const void *a, const void *b) {
   return (m < n) - (m > n);
 }
 
+/* Relative to where the run's root process started, as the app would have found it. */
+static void suppress(struct rf_report *report) {
+  const char *path = rf_report_option(report, "heap.suppressions"), *problem = NULL;
+  if (*path && *path != '/' && report->processes && *report->process[0].cwd)
+    path = rf_arena_printf(report->arena, "%s/%s", report->process[0].cwd, path);
+  struct rf_suppressions *suppressions = rf_suppressions_read(report->arena, path, &problem);
+  if (problem) rf_report_unavailable(report, "heap.suppressions", problem);
+  for (size_t i = 0; suppressions && i < report->heap.sites; i++) {
+    struct rf_report_site *site = &report->heap.site[i];
+    if (rf_site_leaks(site)) site->suppressed = rf_suppressed(suppressions, report, site);
+  }
+}
+
 void rf_sites_end(struct rf_site_merge *merge) {
   struct rf_report_heap *heap = &merge->report->heap;
   if (heap->sites) qsort(heap->site, heap->sites, sizeof *heap->site, by_peak);
   merge->report->symbolizer = rf_symbolizer_new(merge->report->arena, heap->modules);
+  suppress(merge->report);
   if (!merge->rest.others) return;
   struct rf_report_site *rest = rf_arena_push(merge->report->arena, &heap->site, heap->sites++, sizeof *rest);
   *rest = merge->rest;
@@ -303,5 +323,5 @@ double rf_site_stderr(const struct rf_report_site *site) { return sqrt(site->var
 
 bool rf_site_leaks(const struct rf_report_site *site) {
   bool grows = site->trend && site->trend->growth_bytes_per_s > 0 && site->trend->confidence >= CONFIDENT;
-  return site->live_bytes > 0 && !site->others && (grows || site->reachable == 0);
+  return site->live_bytes > 0 && !site->others && !site->suppressed && (grows || site->reachable == 0);
 }

@@ -71,7 +71,8 @@ static void add_leaks(struct rf_buffer *out, const struct rf_report *report, con
     rf_buffer_char(out, ' ');
     rf_add_padded(out, site->trend ? growth.bytes : "lost", 13, true, style);
     rf_buffer_char(out, ' ');
-    rf_add_padded(out, rf_show_bytes(site->live_bytes), 9, true, style);
+    rf_add_padded(out, rf_show_bytes(site->reachable == 0 ? site->lost_bytes : site->live_bytes), 9, true,
+                  style);
     rf_buffer_text(out, "  ");
     add_stack(out, report, site, style);
     rf_buffer_char(out, '\n');

@@ -21,6 +21,7 @@
 #include "base/signals.h"
 #include "heap/allocator.h"
 #include "heap/counters.h"
+#include "heap/leaks.h"
 #include "heap/modules.h"
 #include "heap/track.h"
 #include "recording/ancestry.h"
@@ -439,7 +440,21 @@ static void record_end(struct rf_header *header) {
                       header->end_monotonic_ns, header->cycles_per_second);
 }
 
+<<<<<<< HEAD
 static void finish_recording(enum rf_exit_kind kind, int code) {
+=======
+static void check_leaks(void) {
+  if (!rf_option_on(session.options, RF_OPT_HEAP_LEAK_CHECK)) return;
+  if (rf_track_mode != RF_TRACK_EXACT)
+    rf_record_unavailable("heap.leaks[].reachable",
+                          "heap.leak_check needs heap.mode=exact, which knows every block");
+  else if (!rf_leaks_check())
+    rf_record_unavailable("heap.leaks[].reachable",
+                          "no memory for the check, or the process's mappings can't be read");
+}
+
+static void finish_recording(int status) {
+>>>>>>> 1882566 (heap.leak_check: a conservative mark at exit tells what nothing leads to; LeakSanitizer's suppressions)
   struct rf_header *header = rf_recording_header();
   header->exit_kind = kind;
   header->exit_code = code;
@@ -466,7 +481,12 @@ static void finish(enum rf_exit_kind kind, int code) {
     rf_calls_settle();
     rf_threads_settle();
     rf_heap_settle();
+<<<<<<< HEAD
     finish_recording(kind, code);
+=======
+    check_leaks();
+    finish_recording(status);
+>>>>>>> 1882566 (heap.leak_check: a conservative mark at exit tells what nothing leads to; LeakSanitizer's suppressions)
     rf_recording_flush(true);
     if (!rf_quiet()) {
       report();
