@@ -48,7 +48,6 @@ static void sweep(void *relocated) {
   rf_heap_modules_end();
   rf_unwind_modules_changed();
   if (selecting) rf_select_sweep(*(bool *)relocated);
-  rf_unwind_modules_changed();
 }
 
 /* Before the first sweep's stubs can be interrupted by anybody who unwinds. */

@@ -440,9 +440,6 @@ static void record_end(struct rf_header *header) {
                       header->end_monotonic_ns, header->cycles_per_second);
 }
 
-<<<<<<< HEAD
-static void finish_recording(enum rf_exit_kind kind, int code) {
-=======
 static void check_leaks(void) {
   if (!rf_option_on(session.options, RF_OPT_HEAP_LEAK_CHECK)) return;
   if (rf_track_mode != RF_TRACK_EXACT)
@@ -453,8 +450,7 @@ static void check_leaks(void) {
                           "no memory for the check, or the process's mappings can't be read");
 }
 
-static void finish_recording(int status) {
->>>>>>> 1882566 (heap.leak_check: a conservative mark at exit tells what nothing leads to; LeakSanitizer's suppressions)
+static void finish_recording(enum rf_exit_kind kind, int code) {
   struct rf_header *header = rf_recording_header();
   header->exit_kind = kind;
   header->exit_code = code;
@@ -481,12 +477,8 @@ static void finish(enum rf_exit_kind kind, int code) {
     rf_calls_settle();
     rf_threads_settle();
     rf_heap_settle();
-<<<<<<< HEAD
+    if (kind == RF_EXIT_EXITED) check_leaks();
     finish_recording(kind, code);
-=======
-    check_leaks();
-    finish_recording(status);
->>>>>>> 1882566 (heap.leak_check: a conservative mark at exit tells what nothing leads to; LeakSanitizer's suppressions)
     rf_recording_flush(true);
     if (!rf_quiet()) {
       report();
