@@ -108,17 +108,26 @@ void rf_heap_start(bool counting) {
 
 static int64_t inherited_bytes, inherited_blocks;
 
+static void sum_live(int64_t *bytes, int64_t *blocks) {
+  const struct rf_header *header = rf_recording_header();
+  *bytes = (int64_t)header->inherited_live_bytes;
+  *blocks = (int64_t)header->inherited_live_blocks;
+  for (const struct rf_thread *thread = rf_threads_first(); thread; thread = thread->next) {
+    const struct rf_heap_counters *heap = &thread->entry->heap;
+    *bytes += (int64_t)(heap->alloc_bytes - heap->free_bytes);
+    *blocks += (int64_t)(heap->alloc_calls - heap->free_calls);
+  }
+}
+
+int64_t rf_heap_live_bytes(void) {
+  int64_t bytes, blocks;
+  sum_live(&bytes, &blocks);
+  return bytes;
+}
+
 void rf_heap_before_fork(void) {
   inherited_bytes = inherited_blocks = 0;
-  struct rf_header *header = rf_recording_header();
-  if (rf_heap_off || !started || !header) return;
-  for (struct rf_thread *thread = rf_threads_first(); thread; thread = thread->next) {
-    const struct rf_heap_counters *heap = &thread->entry->heap;
-    inherited_bytes += (int64_t)(heap->alloc_bytes - heap->free_bytes);
-    inherited_blocks += (int64_t)(heap->alloc_calls - heap->free_calls);
-  }
-  inherited_bytes += (int64_t)header->inherited_live_bytes;
-  inherited_blocks += (int64_t)header->inherited_live_blocks;
+  if (!rf_heap_off && started && rf_recording_header()) sum_live(&inherited_bytes, &inherited_blocks);
 }
 
 void rf_heap_inherit(void) {

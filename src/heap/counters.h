@@ -27,6 +27,8 @@
 void rf_heap_start(bool counting);
 /* At the end: what could be counted on no thread goes into this one's sums. */
 void rf_heap_settle(void);
+/* Live bytes of the process, what it inherited included. Cost: a few loads a thread. */
+int64_t rf_heap_live_bytes(void);
 /* Around a fork: what is live in the parent is the child's from its start, stated as inherited. before: in
  * the parent; a child of a raw clone goes by what threads had told. inherit: in the child, once it has its
  * recording. */

@@ -21,6 +21,7 @@
 #include "base/signals.h"
 #include "heap/allocator.h"
 #include "heap/counters.h"
+#include "heap/explain.h"
 #include "heap/leaks.h"
 #include "heap/modules.h"
 #include "heap/track.h"
@@ -440,7 +441,9 @@ static void record_end(struct rf_header *header) {
                       header->end_monotonic_ns, header->cycles_per_second);
 }
 
-static void check_leaks(void) {
+static void look_at_heap(void) {
+  if (rf_option_choice(session.options, RF_OPT_HEAP_MODE) != RF_HEAP_OFF && !rf_quiet())
+    rf_heap_explain(rf_heap_live_bytes());
   if (!rf_option_on(session.options, RF_OPT_HEAP_LEAK_CHECK)) return;
   if (rf_track_mode != RF_TRACK_EXACT)
     rf_record_unavailable("heap.leaks[].reachable",
@@ -477,7 +480,7 @@ static void finish(enum rf_exit_kind kind, int code) {
     rf_calls_settle();
     rf_threads_settle();
     rf_heap_settle();
-    if (kind == RF_EXIT_EXITED) check_leaks();
+    if (kind == RF_EXIT_EXITED) look_at_heap();
     finish_recording(kind, code);
     rf_recording_flush(true);
     if (!rf_quiet()) {
@@ -491,9 +494,15 @@ static void finish(enum rf_exit_kind kind, int code) {
 
 void rf_session_finish(int status) { finish(RF_EXIT_EXITED, status & 0xff); }
 
-/* A rule was violated whose function wants the process to end: as abort() does, with the report saved first. */
+/* A rule was violated whose function wants the process to end: as abort() does, with the report saved first.
+ */
 static void end_process(void) {
-  struct { uintptr_t handler; unsigned long flags; uintptr_t restorer; uint64_t mask; } plain = {0};
+  struct {
+    uintptr_t handler;
+    unsigned long flags;
+    uintptr_t restorer;
+    uint64_t mask;
+  } plain = {0};
   uint64_t unblocked = 0;
   finish(RF_EXIT_SIGNALED, SIGABRT);
   rf_syscall(SYS_rt_sigaction, SIGABRT, &plain, 0, sizeof unblocked);
