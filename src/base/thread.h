@@ -39,6 +39,8 @@ struct rf_thread {
   struct rf_heap_thread *heap_private; /* sampling and site state of src/heap */
   uint64_t window_start, window_cost; /* timing.budget, see trace/pace.h: cycles */
   uint64_t least_interval, random;
+  int64_t until_walk;     /* callers' time still to be given out before a stack is walked for it: trace/callers_walk.h */
+  uint64_t walk_cost;     /* cycles, smoothed */
   bool thinning;          /* some function's calls are not all timed */
   struct rf_edges *edges; /* trace.edges: the pairs that this thread has met */
   void *validate_private;          /* pages that src/validate knows to be readable */

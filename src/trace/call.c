@@ -65,18 +65,22 @@ static inline void note_edge(const struct rf_thread *thread, struct rf_record *r
 /*
  * While calls are thinned the record below may not be the caller's, which was perhaps merely counted. What a timed call took then
  * comes off its caller function's sum, whichever of that function's calls it was in: as unbiased, since both are weighted.
- * Mostly the return address tells that function; only where the caller is not timed, or recursion has to be told, the stack is walked.
+ * Mostly the return address tells that function; only where the caller is not timed, or recursion has to be told, a stack is walked
+ * now and then.
  */
 static inline void credit_caller(struct rf_thread *thread, struct rf_record *record, uint64_t duration, uintptr_t rbp) {
   uint32_t caller = rf_caller_at(record->return_address);
   struct rf_slot *callers = caller < thread->slot_capacity ? thread->slots[caller] : NULL;
-  bool inner_known = !(record->slot->next & RF_RECORD_RECURSIVE) || record->slot->depth > 1;
+  const struct rf_slot *slot = record->slot; /* whose depth tells recursion, as long as all its calls were timed */
+  bool inner_known = !(slot->next & RF_RECORD_RECURSIVE) || slot->depth > 1 || !slot->counted;
+  uint64_t amount = rf_callers_time(duration, rf_weight(record->flags));
   if (LIKELY(callers && inner_known)) {
     if (rf_edges_on) rf_edge_add(record, caller, duration);
-    callers->sum_children += rf_callers_time(duration, rf_weight(record->flags));
-  } else {
-    rf_preserved_on_own_stack((uintptr_t)record, duration, rbp, rf_callers_walk);
+    callers->sum_children += amount;
+    return;
   }
+  struct rf_walk_order order = {.duration = duration, .portions = rf_walk_portions(thread, amount), .rbp = rbp};
+  if (order.portions) rf_preserved_on_own_stack((uintptr_t)record, (uintptr_t)&order, 0, rf_callers_walk);
 }
 
 RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t clock, uintptr_t rbp) {

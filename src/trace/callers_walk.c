@@ -14,7 +14,7 @@
 #include "unwind/unwind.h"
 
 #define DEPTH 192
-#define NEAR_DEPTH 32 /* where only the nearest timed caller is looked for */
+#define NEAR_DEPTH 6 /* first, where only the nearest timed caller is looked for */
 
 struct walk {
   struct rf_registers from;
@@ -39,36 +39,63 @@ static void start_at(struct walk *walk, const struct rf_record *record, uintptr_
   walk->from.at[RF_REG_FRAME] = rbp;
 }
 
-static void account(const struct walk *walk, struct rf_record *record, uint64_t duration) {
-  struct rf_thread *thread = rf_tls.self;
-  struct rf_slot *slot = record->slot;
-  uint64_t weight = rf_weight(record->flags);
-  bool found = false, recursive = slot->next & RF_RECORD_RECURSIVE, inner = false;
-  for (size_t i = 0; i < walk->count && !(found && (inner || !recursive)); i++) {
-    uint32_t id = rf_caller_at(walk->frame[i]);
-    if (id == RF_NO_CALLER) continue;
-    inner |= id == record->id;
-    struct rf_slot *callers = !found && id < thread->slot_capacity ? thread->slots[id] : NULL;
-    if (callers && rf_edges_on) rf_edge_add(record, id, duration);
-    if (callers) callers->sum_children += rf_callers_time(duration, weight);
-    found = true;
+struct callers {
+  struct rf_slot *nearest; /* NULL: a timed function that has no slot on this thread, or none */
+  bool found, inner;       /* a timed caller; the function among its own callers */
+};
+
+static struct callers look(const struct walk *walk, uint32_t id) {
+  const struct rf_thread *thread = rf_tls.self;
+  struct callers callers = {0};
+  for (size_t i = 0; i < walk->count; i++) {
+    uint32_t caller = rf_caller_at(walk->frame[i]);
+    if (caller == RF_NO_CALLER) continue;
+    callers.inner |= caller == id;
+    if (callers.found) continue;
+    callers.found = true;
+    callers.nearest = caller < thread->slot_capacity ? thread->slots[caller] : NULL;
   }
-  if (walk->truncated && (!found || (recursive && !inner))) slot->lost_children += weight * duration;
-  /* The depth knows timed calls only: what it will take for an outermost call lies within one that was merely counted. */
-  if (inner && slot->depth == 1) slot->sum_outer -= weight * duration;
+  return callers;
+}
+
+/* The portions stand for all calls that were not walked for, so they count in place of the call's own time. */
+static void account(struct callers callers, bool whole, struct rf_record *record, const struct rf_walk_order *order) {
+  struct rf_slot *slot = record->slot;
+  uint64_t given = order->portions * rf_walk_portion(rf_tls.self);
+  bool recursive = slot->next & RF_RECORD_RECURSIVE;
+  if (callers.nearest) {
+    callers.nearest->sum_children += given;
+    if (rf_edges_on) rf_edge_add_time(record, callers.nearest->function, order->duration, given);
+  }
+  if (!whole && (!callers.found || (recursive && !callers.inner))) slot->lost_children += given;
+  /* The depth knows timed calls only: what it takes for outermost calls lies within ones that were merely counted. */
+  if (callers.inner && slot->depth == 1) slot->sum_outer -= given < slot->sum_outer ? given : slot->sum_outer;
+}
+
+/* As far as needed: the nearest timed caller is mostly some frames away. */
+static struct callers walk_up(struct walk *walk, const struct rf_record *record, uintptr_t rbp) {
+  bool far = record->slot->next & RF_RECORD_RECURSIVE;
+  for (;; far = true) {
+    start_at(walk, record, rbp);
+    walk->most = far ? DEPTH : NEAR_DEPTH;
+    rf_with_vectors_saved(step, (uintptr_t)walk, 0);
+    struct callers callers = look(walk, record->id);
+    if (far || callers.found || !walk->truncated) return callers;
+  }
 }
 
 /* Signals may come: the unwinder and the slots bear handlers that do the same. */
-void rf_callers_walk(struct rf_record *record, uint64_t duration, uintptr_t rbp) {
+void rf_callers_walk(struct rf_record *record, struct rf_walk_order *order) {
   uint64_t begin = rf_cycles();
+  struct rf_thread *thread = rf_tls.self;
   struct walk walk;
   if (rf_quiet()) { /* looking at unknown pages takes a system call */
-    record->slot->lost_children += rf_weight(record->flags) * duration;
+    record->slot->lost_children += order->portions * rf_walk_portion(thread);
     return;
   }
-  start_at(&walk, record, rbp);
-  walk.most = record->slot->next & RF_RECORD_RECURSIVE ? DEPTH : NEAR_DEPTH;
-  rf_with_vectors_saved(step, (uintptr_t)&walk, 0);
-  account(&walk, record, duration);
-  rf_tls.self->window_cost += rf_cycles() - begin;
+  struct callers callers = walk_up(&walk, record, order->rbp);
+  account(callers, !walk.truncated, record, order);
+  uint64_t cost = rf_cycles() - begin;
+  thread->window_cost += cost;
+  thread->walk_cost = thread->walk_cost ? (15 * thread->walk_cost + cost) / 16 : cost;
 }

@@ -76,14 +76,24 @@ static struct rf_edge_entry *find(uint32_t caller, uint32_t callee) {
   return edges ? edges->entry[slot_of(edges, caller, callee)] : NULL;
 }
 
+static struct rf_edge_entry *find_or_insert(uint32_t caller, uint32_t callee) {
+  if (caller == RF_NO_CALLER) return NULL;
+  struct rf_edge_entry *entry = find(caller, callee);
+  if (entry) return entry;
+  rf_preserved_on_own_stack(caller, callee, 0, insert_quietly);
+  return find(caller, callee);
+}
+
 RF_PRESERVE_ALL void rf_edge_add(const struct rf_record *record, uint32_t caller, uint64_t duration) {
-  if (caller == RF_NO_CALLER) return;
-  struct rf_edge_entry *entry = find(caller, record->id);
-  if (!entry) {
-    rf_preserved_on_own_stack(caller, record->id, 0, insert_quietly);
-    entry = find(caller, record->id);
-  }
+  struct rf_edge_entry *entry = find_or_insert(caller, record->id);
   if (!entry) return;
   entry->calls += rf_weight(record->flags);
   entry->sum += rf_weight(record->flags) * duration;
+}
+
+RF_PRESERVE_ALL void rf_edge_add_time(const struct rf_record *record, uint32_t caller, uint64_t duration, uint64_t time) {
+  struct rf_edge_entry *entry = find_or_insert(caller, record->id);
+  if (!entry) return;
+  entry->calls += time / (duration ? duration : 1);
+  entry->sum += time;
 }

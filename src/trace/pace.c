@@ -4,6 +4,7 @@
 #include "recording/threads.h"
 
 #define MOST_WEIGHT 0xffffu
+#define LONG_BITS 1 /* a root mean square of up to twice the interval is not long */
 #define TRUST 32 /* timed calls for each that one may stand for: seldom calls are all timed, and no single one decides a sum */
 #define LONGEST_INTERVAL (1ull << 36)
 
@@ -21,7 +22,7 @@ RF_PRESERVE_ALL void rf_pace_adjust(struct rf_thread *thread, uint64_t now) {
   thread->window_cost = 0;
   if (elapsed > LONGEST_INTERVAL) elapsed = LONGEST_INTERVAL;
   uint64_t share = cost * RF_PACE_ONE / elapsed;
-  if (share > 8 * budget_share) share = 8 * budget_share; /* no more than so much at a time, either way */
+  if (share > 2 * budget_share) share = 2 * budget_share; /* no more than so much at a time, either way */
   if (share < budget_share / 2) share = budget_share / 2;
   interval = interval * share / budget_share;
   if (interval < rf_pace_base_interval) interval = rf_pace_base_interval;
@@ -46,15 +47,30 @@ static uint64_t spacing_of(struct rf_slot *slot, uint64_t now) {
   return slot->spacing ? slot->spacing : 1;
 }
 
+static int bits_of(uint64_t value) { return value ? 64 - __builtin_clzll(value) : 0; }
+
+/*
+ * Long calls weigh most in every sum and are cheap to time, measured by their length: so the greater a function's root mean square
+ * is beside the interval, the more of its calls are timed (as in Neyman's allocation), in powers of two. A function whose calls are
+ * mostly short and sometimes very long keeps its totals that way.
+ */
+static int longness(const struct rf_slot *slot, uint64_t least) {
+  int squares = slot->square_high ? 64 + bits_of(slot->square_high) : bits_of(slot->square_low);
+  int root = (squares - bits_of(slot->weights)) / 2, surplus = root - bits_of(least) - LONG_BITS;
+  return surplus < 0 ? 0 : surplus;
+}
+
 RF_PRESERVE_ALL void rf_pace_thin(struct rf_thread *thread, struct rf_slot *slot, uint64_t now) {
   int64_t *countdown = (int64_t *)((uintptr_t)rf_no_countdowns + thread->countdowns) + slot->function;
   bool possible = thread->countdowns && slot->function < rf_countdown_capacity;
   if (possible && *countdown > 1) return; /* an inner call of a recursive function has drawn already */
   uint64_t spacing = spacing_of(slot, now), least = thread->least_interval;
   slot->last_exit = now;
-  uint64_t weight = least / spacing;
+  uint64_t wanted = least / spacing, weight = wanted >> longness(slot, least);
   if (weight > slot->durations / TRUST) weight = slot->durations / TRUST;
   if (weight > MOST_WEIGHT) weight = MOST_WEIGHT;
+  /* What is timed for other reasons than the interval must not drive the interval up. */
+  if (weight < wanted && thread->window_cost >= rf_pace_probe_cost) thread->window_cost -= rf_pace_probe_cost;
   uint32_t flags = slot->next & ((1u << RF_RECORD_WEIGHT_SHIFT) - 1);
   if (weight < 2 || !possible) {
     slot->next = flags;
