@@ -35,12 +35,12 @@ struct rf_thread {
   int64_t heap_high;               /* see recording/thread_heap.h */
   struct rf_thread *next;
   uint32_t index;                  /* of its entry */
-  struct rf_unwind_cache *unwind;
+  struct rf_unwind_cache *unwind, *walks; /* walks: of src/trace, which also wants the frames of the entry */
   struct rf_heap_thread *heap_private; /* sampling and site state of src/heap */
   uint64_t window_start, window_cost; /* timing.budget, see trace/pace.h: cycles */
   uint64_t least_interval, random;
-  int64_t until_walk;     /* callers' time still to be given out before a stack is walked for it: trace/callers_walk.h */
-  uint64_t walk_cost;     /* cycles, smoothed */
+  uint64_t walk_cost, window_walks; /* of a walk for callers, smoothed; of all in this window; in cycles: trace/callers_walk.h */
+  uint32_t walk_scale;              /* doublings of the time that a walk stands for */
   bool thinning;          /* some function's calls are not all timed */
   struct rf_edges *edges; /* trace.edges: the pairs that this thread has met */
   void *validate_private;          /* pages that src/validate knows to be readable */

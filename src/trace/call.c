@@ -79,8 +79,8 @@ static inline void credit_caller(struct rf_thread *thread, struct rf_record *rec
     callers->sum_children += amount;
     return;
   }
-  struct rf_walk_order order = {.duration = duration, .portions = rf_walk_portions(thread, amount), .rbp = rbp};
-  if (order.portions) rf_preserved_on_own_stack((uintptr_t)record, (uintptr_t)&order, 0, rf_callers_walk);
+  struct rf_walk_order order = {.duration = duration, .given = rf_walk_time(thread, amount), .rbp = rbp};
+  if (order.given) rf_preserved_on_own_stack((uintptr_t)record, (uintptr_t)&order, 0, rf_callers_walk);
 }
 
 RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t clock, uintptr_t rbp) {

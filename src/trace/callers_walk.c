@@ -11,6 +11,7 @@
 #include "trace/callers.h"
 #include "trace/edges.h"
 #include "trace/pace.h"
+#include "trace/records.h"
 #include "unwind/unwind.h"
 
 #define DEPTH 192
@@ -25,8 +26,8 @@ struct walk {
 
 static void step(struct walk *walk) {
   struct rf_thread *thread = rf_tls.self;
-  if (!thread->unwind) thread->unwind = rf_unwind_cache_new(DEPTH);
-  walk->count = rf_unwind_from(thread->unwind, &walk->from, walk->frame, walk->most, &walk->truncated);
+  if (!thread->walks && (thread->walks = rf_unwind_cache_new(DEPTH))) rf_unwind_cache_show(thread->walks);
+  walk->count = rf_unwind_from(thread->walks, &walk->from, walk->frame, walk->most, &walk->truncated);
 }
 
 /* The state right behind the call that the record belongs to. A byte before the return address, since a call may be its function's
@@ -44,13 +45,20 @@ struct callers {
   bool found, inner;       /* a timed caller; the function among its own callers */
 };
 
-static struct callers look(const struct walk *walk, uint32_t id) {
+/*
+ * A frame tells its function by its address. Where a timed function has jumped to another, only the entry's frame stands for it (an address
+ * of rf_return): the n-th one up belongs to the n-th record under this call's.
+ */
+static struct callers look(const struct walk *walk, struct rf_record *record) {
   const struct rf_thread *thread = rf_tls.self;
   struct callers callers = {0};
+  struct rf_record *below = record->flags & RF_RECORD_FOREIGN ? NULL : rf_record_below(record);
   for (size_t i = 0; i < walk->count; i++) {
-    uint32_t caller = rf_caller_at(walk->frame[i]);
+    bool entry = walk->frame[i] == (uintptr_t)rf_return;
+    uint32_t caller = !entry ? rf_caller_at(walk->frame[i]) : below ? below->id : RF_NO_CALLER;
+    if (entry && below) below = rf_record_below(below);
     if (caller == RF_NO_CALLER) continue;
-    callers.inner |= caller == id;
+    callers.inner |= caller == record->id;
     if (callers.found) continue;
     callers.found = true;
     callers.nearest = caller < thread->slot_capacity ? thread->slots[caller] : NULL;
@@ -58,10 +66,9 @@ static struct callers look(const struct walk *walk, uint32_t id) {
   return callers;
 }
 
-/* The portions stand for all calls that were not walked for, so they count in place of the call's own time. */
 static void account(struct callers callers, bool whole, struct rf_record *record, const struct rf_walk_order *order) {
   struct rf_slot *slot = record->slot;
-  uint64_t given = order->portions * rf_walk_portion(rf_tls.self);
+  uint64_t given = order->given;
   bool recursive = slot->next & RF_RECORD_RECURSIVE;
   if (callers.nearest) {
     callers.nearest->sum_children += given;
@@ -73,13 +80,13 @@ static void account(struct callers callers, bool whole, struct rf_record *record
 }
 
 /* As far as needed: the nearest timed caller is mostly some frames away. */
-static struct callers walk_up(struct walk *walk, const struct rf_record *record, uintptr_t rbp) {
+static struct callers walk_up(struct walk *walk, struct rf_record *record, uintptr_t rbp) {
   bool far = record->slot->next & RF_RECORD_RECURSIVE;
   for (;; far = true) {
     start_at(walk, record, rbp);
     walk->most = far ? DEPTH : NEAR_DEPTH;
     rf_with_vectors_saved(step, (uintptr_t)walk, 0);
-    struct callers callers = look(walk, record->id);
+    struct callers callers = look(walk, record);
     if (far || callers.found || !walk->truncated) return callers;
   }
 }
@@ -90,12 +97,12 @@ void rf_callers_walk(struct rf_record *record, struct rf_walk_order *order) {
   struct rf_thread *thread = rf_tls.self;
   struct walk walk;
   if (rf_quiet()) { /* looking at unknown pages takes a system call */
-    record->slot->lost_children += order->portions * rf_walk_portion(thread);
+    record->slot->lost_children += order->given;
     return;
   }
   struct callers callers = walk_up(&walk, record, order->rbp);
   account(callers, !walk.truncated, record, order);
   uint64_t cost = rf_cycles() - begin;
-  thread->window_cost += cost;
+  thread->window_walks += cost;
   thread->walk_cost = thread->walk_cost ? (15 * thread->walk_cost + cost) / 16 : cost;
 }

@@ -7,36 +7,38 @@
 #define LONG_BITS 1 /* a root mean square of up to twice the interval is not long */
 #define TRUST 32 /* timed calls for each that one may stand for: seldom calls are all timed, and no single one decides a sum */
 #define LONGEST_INTERVAL (1ull << 36)
+#define MOST_WALK_SCALE 20
 
 uint64_t rf_pace_base_interval, rf_pace_probe_cost;
 static uint64_t budget_share; /* in 1/65536; 0: no budget */
 
 int rf_pace_active(void) { return budget_share != 0; }
 
-/* One function that is timed at the base interval takes just the budget: no interval needs to be shorter. */
+/* One function that is timed at the base interval takes just what the budget has for probes: no interval needs to be shorter. */
 static uint64_t interval_for(uint64_t cost, uint64_t share) { return cost * RF_PACE_ONE / share; }
 
-RF_PRESERVE_ALL void rf_pace_adjust(struct rf_thread *thread, uint64_t now) {
-  uint64_t elapsed = now - thread->window_start, cost = thread->window_cost, interval = thread->least_interval;
-  thread->window_start = now;
-  thread->window_cost = 0;
-  if (elapsed > LONGEST_INTERVAL) elapsed = LONGEST_INTERVAL;
-  uint64_t share = cost * RF_PACE_ONE / elapsed;
-  if (share > 2 * budget_share) share = 2 * budget_share; /* no more than so much at a time, either way */
-  if (share < budget_share / 2) share = budget_share / 2;
-  interval = interval * share / budget_share;
-  if (interval < rf_pace_base_interval) interval = rf_pace_base_interval;
-  thread->least_interval = interval < LONGEST_INTERVAL ? interval : LONGEST_INTERVAL;
+static uint64_t share_of(uint64_t cost, uint64_t elapsed) { return cost * RF_PACE_ONE / elapsed; }
+
+/* A quarter of the budget is for walks: where they take more, each stands for twice as much time, down to what is precise enough. */
+static void adjust_walks(struct rf_thread *thread, uint64_t elapsed) {
+  uint64_t share = share_of(thread->window_walks, elapsed);
+  thread->window_walks = 0;
+  if (share > budget_share / 4 && thread->walk_scale < MOST_WALK_SCALE) thread->walk_scale++;
+  if (share < budget_share / 16 && thread->walk_scale > 0) thread->walk_scale--;
 }
 
-/* xorshift64*: good enough to be independent of anything the app does. */
-static uint64_t draw(struct rf_thread *thread) {
-  uint64_t x = thread->random ? thread->random : 88172645463325252ull;
-  x ^= x >> 12;
-  x ^= x << 25;
-  x ^= x >> 27;
-  thread->random = x;
-  return (x * 2685821657736338717ull) >> 32;
+RF_PRESERVE_ALL void rf_pace_adjust(struct rf_thread *thread, uint64_t now) {
+  uint64_t elapsed = now - thread->window_start, interval = thread->least_interval;
+  if (elapsed > LONGEST_INTERVAL) elapsed = LONGEST_INTERVAL;
+  uint64_t share = share_of(thread->window_cost, elapsed), aim = budget_share - budget_share / 4;
+  thread->window_start = now;
+  thread->window_cost = 0;
+  adjust_walks(thread, elapsed);
+  if (share > 2 * aim) share = 2 * aim; /* no more than so much at a time, either way */
+  if (share < aim / 2) share = aim / 2;
+  interval = interval * share / aim;
+  if (interval < rf_pace_base_interval) interval = rf_pace_base_interval;
+  thread->least_interval = interval < LONGEST_INTERVAL ? interval : LONGEST_INTERVAL;
 }
 
 /* Smoothed, since a drawn gap is anything between none and twice its mean. */
@@ -76,7 +78,7 @@ RF_PRESERVE_ALL void rf_pace_thin(struct rf_thread *thread, struct rf_slot *slot
     slot->next = flags;
     return;
   }
-  uint64_t gap = draw(thread) * (2 * weight - 1) >> 32; /* 0 to 2 weight - 2, mean weight - 1 */
+  uint64_t gap = rf_pace_draw(thread) * (2 * weight - 1) >> 32; /* 0 to 2 weight - 2, mean weight - 1 */
   thread->thinning = true;
   slot->next = flags | (uint32_t)weight << RF_RECORD_WEIGHT_SHIFT;
   slot->counted += gap;
@@ -87,5 +89,5 @@ void rf_pace_start(uint32_t share, uint64_t probe_cost) {
   budget_share = share;
   if (!budget_share) return;
   rf_pace_probe_cost = probe_cost;
-  rf_pace_base_interval = interval_for(probe_cost, budget_share);
+  rf_pace_base_interval = interval_for(probe_cost, budget_share - budget_share / 4);
 }

@@ -26,6 +26,16 @@ int rf_pace_active(void);
 extern uint64_t rf_pace_base_interval, rf_pace_probe_cost;
 #define RF_PACE_WINDOW (1ull << 21) /* cycles between looks at the share */
 
+/* 32 random bits (xorshift64*), independent of anything the app does. */
+static inline uint64_t rf_pace_draw(struct rf_thread *thread) {
+  uint64_t x = thread->random ? thread->random : 88172645463325252ull;
+  x ^= x >> 12;
+  x ^= x << 25;
+  x ^= x >> 27;
+  thread->random = x;
+  return (x * 2685821657736338717ull) >> 32;
+}
+
 /* Draws a gap for a function whose calls come too fast. */
 RF_PRESERVE_ALL void rf_pace_thin(struct rf_thread *thread, struct rf_slot *slot, uint64_t now);
 /* Sets the thread's interval by what its probes took in the window that ends now. */

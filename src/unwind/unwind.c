@@ -93,6 +93,7 @@ struct rf_unwind_cache {
   bool complete; /* the old stack was walked to its end */
   bool limited;  /* ... or stopped for lack of room; neither: it could not be stepped further */
   bool want_full;
+  bool show; /* frames of Refunc's own text are given out, too */
   struct window windows[WINDOWS];
   const uintptr_t **slot; /* old stack: where pc was read */
   uintptr_t *pc, *sp;
@@ -174,6 +175,8 @@ static void *carve(char **from, size_t bytes) {
   *from += (bytes + 63) & ~(size_t)63;
   return start;
 }
+
+void rf_unwind_cache_show(struct rf_unwind_cache *cache) { cache->show = true; }
 
 struct rf_unwind_cache *rf_unwind_cache_new(size_t depth) {
   if (depth < 8) depth = 8;
@@ -309,6 +312,8 @@ static inline bool load(struct walk *w, uintptr_t address, uintptr_t *value) {
  * ---------------------------------------------------------------------------------------------- */
 
 static bool is_hidden(uintptr_t pc) { return pc - hidden_start < hidden_bytes; }
+
+static bool is_given(const struct rf_unwind_cache *cache, uintptr_t pc) { return !is_hidden(pc) || (cache && cache->show); }
 
 static int live_bit(int reg) {
   if (reg == RF_REG_FRAME) return 0;
@@ -624,7 +629,7 @@ static __attribute__((noinline)) bool joins(struct walk *w) {
  * ------------------------------------------------------------------------------------------------ */
 
 static inline void give(struct walk *w, uintptr_t pc) {
-  if (is_hidden(pc)) return;
+  if (!is_given(w->cache, pc)) return;
   if (w->given < w->max)
     w->frames[w->given++] = pc;
   else
@@ -852,7 +857,7 @@ static bool keep(struct walk *w, const struct step *step, uint32_t at, const str
   old->fp = step->fp;
   old->rec = step->rec;
   old->first_read = cache->first_read;
-  old->hidden = (uint16_t)((at + 1 < cache->capacity ? cache->old[at + 1].hidden : 0) + is_hidden(step->pc));
+  old->hidden = (uint16_t)((at + 1 < cache->capacity ? cache->old[at + 1].hidden : 0) + !is_given(cache, step->pc));
   old->live = live;
   old->exact = step->exact;
   if (step->full) memcpy(old->saved, step->saved, sizeof old->saved);

@@ -26,6 +26,8 @@ void rf_unwind_hide(uintptr_t start, uintptr_t end);
 /* A thread's cache for stacks of up to depth frames; NULL without memory. Cost: one mmap of about 300 bytes a
  * frame. */
 struct rf_unwind_cache *rf_unwind_cache_new(size_t depth);
+/* Walks with this cache give out hidden frames, too. Before its first walk. */
+void rf_unwind_cache_show(struct rf_unwind_cache *cache);
 void rf_unwind_cache_free(struct rf_unwind_cache *cache);
 /* Forgets everything: where a cache goes to another thread, and after a longjmp that may have left a walk
  * (out of a signal handler that interrupted one): until then the thread's walks go without the cache. */
