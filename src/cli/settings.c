@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "elf/pattern.h"
+#include "validate/syntax.h"
 
 /* --- taking --- */
 
@@ -90,7 +91,8 @@ int rf_settings_load(struct rf_settings *settings) {
   settings->options = rf_options_load(&sources, complain, NULL, &errors);
   if (settings->options)
     return errors + bad_patterns(settings->options, RF_OPT_TRACE_FUNCTIONS) +
-           bad_patterns(settings->options, RF_OPT_TRACE_EXCLUDE);
+           bad_patterns(settings->options, RF_OPT_TRACE_EXCLUDE) +
+           rf_validate_syntax(settings->options, complain, NULL);
   rf_fail(0, "out of memory");
   return 1;
 }

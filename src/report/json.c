@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "report/json_rules.h"
 #include "report/json_writer.h"
 #include "report/sites.h"
 #include "report/symbolize.h"
@@ -164,7 +165,8 @@ static void put_times(const struct scope *scope, const struct rf_report_function
   for (size_t i = 0; i < sizeof times / sizeof *times; i++) put(scope, times[i].key, times[i].value);
 }
 
-static void put_function(struct rf_json *json, struct rf_report *report, const struct rf_report_function *f) {
+static void put_function(struct rf_json *json, struct rf_report *report, const struct rf_report_function *f,
+                         const struct rf_report_span *span) {
   const char *reason = f->calls == 0 ? "a function that was never called has no durations"
                                      : "no timed call of this function has ended";
   struct scope scope = {json, report, "functions[]", reason};
@@ -181,15 +183,15 @@ static void put_function(struct rf_json *json, struct rf_report *report, const s
   put_histogram(json, f);
   put_function_heap(json, report, f);
   put_function_system(json, report, f);
-  rf_json_open_flat(json, "kept", '[');
-  rf_json_close(json, ']');
+  rf_json_kept(json, report, f);
   rf_json_count(json, "violations", f->violations);
+  if (span) rf_json_span(json, span);
   rf_json_close(json, '}');
 }
 
 static void put_functions(struct rf_json *json, struct rf_report *report) {
   rf_json_open(json, "functions", '[');
-  for (size_t i = 0; i < report->functions; i++) put_function(json, report, &report->function[i]);
+  for (size_t i = 0; i < report->functions; i++) put_function(json, report, &report->function[i], NULL);
   rf_json_close(json, ']');
   rf_json_open(json, "edges", '[');
   for (size_t i = 0; i < report->edges; i++) {
@@ -200,6 +202,13 @@ static void put_functions(struct rf_json *json, struct rf_report *report) {
     rf_json_number(json, "total_s", report->edge[i].total_s);
     rf_json_close(json, '}');
   }
+  rf_json_close(json, ']');
+}
+
+static void put_spans(struct rf_json *json, struct rf_report *report) {
+  const struct rf_report *spans = report->spans;
+  rf_json_open(json, "spans", '[');
+  for (size_t i = 0; spans && i < spans->functions; i++) put_function(json, report, &spans->function[i], &spans->span[i]);
   rf_json_close(json, ']');
 }
 
@@ -566,10 +575,8 @@ void rf_json_report(struct rf_buffer *out, struct rf_report *report) {
   put_unmatched(&json, report);
   put_heap(&json, report);
   put_system(&json, report);
-  rf_json_open(&json, "spans", '[');
-  rf_json_close(&json, ']');
-  rf_json_open(&json, "violations", '[');
-  rf_json_close(&json, ']');
+  put_spans(&json, report);
+  rf_json_violations(&json, report);
   put_self(&json, report);
   put_unavailable(&json, report);
   rf_json_close(&json, '}');

@@ -36,6 +36,27 @@ struct rf_report_process {
   double heap_peak_bytes, peak_rss_bytes;
 };
 
+struct rf_report_frame;
+
+/* One call that was kept: slow, or an example of a violation. */
+struct rf_report_call {
+  double time_s, duration_s; /* since the start; NaN where it says nothing */
+  uint32_t thread;
+  const char *args;  /* "x=0x7f..., n=100" */
+  const char *value; /* what was found; a number, or words */
+  bool has_index;
+  uint64_t index;
+  struct rf_report_frame *frame; /* the function's caller first */
+  size_t depth;
+};
+
+struct rf_report_violation {
+  const char *function, *module, *parameter, *rule;
+  uint64_t count, unchecked; /* unchecked: calls in which it could not be looked at */
+  struct rf_report_call *example;
+  size_t examples;
+};
+
 struct rf_report_option {
   const char *key, *value, *origin;
 };
@@ -65,6 +86,13 @@ struct rf_report_function {
   struct rf_function_heap heap;
   struct rf_function_system system;
   uint64_t violations;
+  struct rf_report_call *kept; /* slowest first */
+  size_t kepts;
+};
+
+struct rf_report_span {
+  const char *begin, *end;
+  uint64_t in_flight_max, open, duplicate_keys, unmatched_ends, dropped;
 };
 
 struct rf_report_edge {
@@ -185,7 +213,11 @@ struct rf_report {
   struct rf_report_heap heap;
   struct rf_report_system system;
   struct rf_report_self self;
-  bool truncated, sampled;          /* sampled: some calls were merely counted */
+  struct rf_report_violation *violation; /* by falling count */
+  size_t violations;
+  struct rf_report *spans; /* each a function of this report; NULL: none */
+  struct rf_report_span *span; /* what else is to be said, in the same order */
+  bool truncated, sampled; /* sampled: some calls were merely counted */
   struct rf_symbolizer *symbolizer; /* what symbolize.c knows so far */
 };
 

@@ -49,6 +49,7 @@ struct rf_function_merge {
   size_t *table; /* open addressing: index + 1 into report->function */
   size_t table_size;
   struct moments *moments;
+  struct rf_function_merge *spans; /* NULL: none yet */
 };
 
 double rf_unit_seconds(const struct rf_header *header, uint32_t mode) {
@@ -390,6 +391,67 @@ static void merge_edges(struct rf_function_merge *merge, const struct rf_reader 
   }
 }
 
+static void finish_function(struct rf_report_function *f, const struct moments *m);
+
+/* --- spans: durations like any function's, in a report of their own --- */
+
+/* Nothing of a probe lies in a span, so nothing is taken out. */
+static void add_span(struct rf_function_merge *spans, const struct rf_reader *reader, const struct rf_span_entry *entry,
+                     struct rf_arena *scratch) {
+  struct rf_header h = *rf_reader_header(reader);
+  const struct rf_slot *slot = &entry->slot;
+  struct rf_report_function f = {.name = rf_reader_string(reader, entry->name), .module = "", .mode = mode_name(RF_CLOCK_PERF_COUNTER)};
+  size_t index = find_function(spans, &f);
+  f.name = rf_arena_text(spans->report->arena, f.name);
+  if (index == NO_INDEX) index = add_function(spans, &f);
+  struct accumulator a = {.target = index, .entered = slot->entered, .sampled_calls = slot->entered, .durations = slot->durations,
+                          .effective = effective_calls(slot), .open = entry->in_flight, .min_s = NAN, .max_s = NAN,
+                          .heap.peak_bytes = NAN, .system.peak_rss_bytes = NAN};
+  h.probe_inside_cycles = 0;
+  add_durations(&a, &h, slot, 1);
+  add_histogram(&a, reader, slot, 1, scratch);
+  merge_one(spans, &a, &h, scratch);
+}
+
+static void note_span(struct rf_report *report, const struct rf_reader *reader, const struct rf_span_entry *entry) {
+  size_t i = 0;
+  const char *name = rf_reader_string(reader, entry->name);
+  while (i < report->spans->functions && strcmp(report->spans->function[i].name, name) != 0) i++;
+  struct rf_report_span *span = &report->spans->span[i];
+  span->begin = rf_arena_text(report->arena, rf_reader_string(reader, entry->begin));
+  span->end = rf_arena_text(report->arena, rf_reader_string(reader, entry->end));
+  if (entry->in_flight_max > span->in_flight_max) span->in_flight_max = entry->in_flight_max;
+  span->open += entry->in_flight;
+  span->duplicate_keys += entry->duplicate_keys;
+  span->unmatched_ends += entry->unmatched_ends;
+  span->dropped += entry->dropped;
+}
+
+static void begin_spans(struct rf_function_merge *merge) {
+  struct rf_report *report = merge->report, *spans = rf_arena_alloc(report->arena, sizeof *spans);
+  spans->arena = report->arena;
+  report->spans = spans;
+  merge->spans = rf_merge_functions_begin(spans);
+}
+
+static void merge_spans(struct rf_function_merge *merge, const struct rf_reader *reader, struct rf_arena *scratch) {
+  struct rf_cursor cursor = rf_cursor_at(reader, rf_reader_header(reader)->root[RF_TABLE_SPAN], RF_TABLE_SPAN);
+  struct rf_span_entry entry;
+  struct rf_report *report = merge->report;
+  while (rf_cursor_next(&cursor, &entry, sizeof entry)) {
+    if (!merge->spans) begin_spans(merge);
+    size_t before = report->spans->functions;
+    add_span(merge->spans, reader, &entry, scratch);
+    if (report->spans->functions > before) rf_arena_push(report->arena, &report->spans->span, before, sizeof *report->spans->span);
+    note_span(report, reader, &entry);
+  }
+}
+
+static void end_spans(struct rf_function_merge *merge) {
+  struct rf_report *spans = merge->report->spans;
+  for (size_t i = 0; spans && i < spans->functions; i++) finish_function(&spans->function[i], &merge->spans->moments[i]);
+}
+
 struct rf_function_merge *rf_merge_functions_begin(struct rf_report *report) {
   struct rf_function_merge *merge = rf_arena_alloc(report->arena, sizeof *merge);
   merge->report = report;
@@ -405,6 +467,10 @@ void rf_merge_functions(struct rf_function_merge *merge, const struct rf_reader 
   read_threads(reader, list, count, scratch);
   for (size_t i = 0; i < count; i++) merge_one(merge, &list[i], rf_reader_header(reader), scratch);
   merge_edges(merge, reader, list, count);
+  size_t *targets = rf_arena_alloc(scratch, (count + 1) * sizeof *targets);
+  for (size_t i = 0; i < count; i++) targets[i] = list[i].target;
+  rf_merge_rules(merge->report, reader, targets, count);
+  merge_spans(merge, reader, scratch);
   rf_arena_free(scratch);
 }
 
@@ -509,6 +575,8 @@ void rf_merge_functions_end(struct rf_function_merge *merge) {
   for (size_t i = 0; i < report->functions; i++) finish_function(&report->function[i], &merge->moments[i]);
   if (report->functions) sort_functions(report);
   join_edges(report);
+  end_spans(merge);
+  rf_merge_rules_end(report);
   for (size_t i = 0; i < report->functions; i++)
     if (is_block(&report->function[i]))
       rf_report_unavailable(report, "functions[].self_s", "of blocks that refunc.h times self time is not measured: they are no functions");

@@ -155,7 +155,7 @@ struct mapped {
   uint32_t module;
 };
 
-struct modules {
+struct rf_mapped_modules {
   struct mapped *list;
   size_t count;
 };
@@ -177,10 +177,10 @@ static uint32_t module_index(struct rf_report *report, const struct rf_reader *r
   return (uint32_t)heap->modules++;
 }
 
-static struct modules read_modules(struct rf_report *report, const struct rf_reader *reader) {
+static struct rf_mapped_modules read_modules(struct rf_report *report, const struct rf_reader *reader) {
   struct rf_cursor cursor =
       rf_cursor_at(reader, rf_reader_header(reader)->root[RF_TABLE_MODULE], RF_TABLE_MODULE);
-  struct modules modules = {0};
+  struct rf_mapped_modules modules = {0};
   struct rf_module_entry entry;
   while (rf_cursor_next(&cursor, &entry, sizeof entry)) {
     struct mapped *m = rf_arena_push(report->arena, &modules.list, modules.count++, sizeof *m);
@@ -190,7 +190,7 @@ static struct modules read_modules(struct rf_report *report, const struct rf_rea
 }
 
 /* The latest module there that was told before the node was made. */
-static struct rf_report_frame frame_of(const struct modules *modules, rf_ref node, uint64_t address) {
+static struct rf_report_frame frame_of(const struct rf_mapped_modules *modules, rf_ref node, uint64_t address) {
   const struct mapped *found = NULL;
   for (size_t i = 0; i < modules->count; i++) {
     const struct mapped *m = &modules->list[i];
@@ -200,8 +200,18 @@ static struct rf_report_frame frame_of(const struct modules *modules, rf_ref nod
   return (struct rf_report_frame){found->module, address - found->entry.load_address};
 }
 
+const struct rf_mapped_modules *rf_mapped_modules_read(struct rf_report *report, const struct rf_reader *reader) {
+  struct rf_mapped_modules *modules = rf_arena_alloc(report->arena, sizeof *modules);
+  *modules = read_modules(report, reader);
+  return modules;
+}
+
+struct rf_report_frame rf_mapped_frame(const struct rf_mapped_modules *modules, rf_ref place, uint64_t address) {
+  return frame_of(modules, place, address);
+}
+
 static void read_stack(struct rf_report *report, const struct rf_reader *reader,
-                       const struct modules *modules, rf_ref node, struct rf_report_site *site) {
+                       const struct rf_mapped_modules *modules, rf_ref node, struct rf_report_site *site) {
   struct rf_report_frame frame[DEPTH_MOST];
   while (node > RF_STACK_CUT && site->depth < DEPTH_MOST) {
     const uint64_t *words = rf_reader_words(reader, node, 2);
@@ -266,7 +276,7 @@ void rf_sites_add(struct rf_site_merge *merge, const struct rf_reader *reader) {
   struct sum *sums = read_entries(reader, &count);
   add_parts(reader, sums, count);
   if (count > RF_SITES_MOST) qsort(sums, count, sizeof *sums, by_weight);
-  struct modules modules = read_modules(merge->report, reader);
+  struct rf_mapped_modules modules = read_modules(merge->report, reader);
   double tick_s = RF_TICK_CYCLES / rf_reader_header(reader)->cycles_per_second;
   for (size_t i = 0; i < count; i++) {
     struct rf_report_site site = site_of(&sums[i], tick_s);

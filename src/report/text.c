@@ -261,6 +261,7 @@ void rf_text_report(struct rf_buffer *out, const struct rf_report *report, const
   rf_buffer_char(out, '\n');
   rf_text_functions(out, report, plan);
   rf_text_per_function(out, report, plan);
+  rf_text_rules(out, report, style);
   rf_text_resources(out, report, style);
   rf_text_sites(out, report, style);
   if (report->skips || report->unmatches) rf_buffer_char(out, '\n');

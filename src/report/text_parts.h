@@ -27,6 +27,8 @@ void rf_text_functions(struct rf_buffer *out, const struct rf_report *report,
                        const struct rf_text_plan *plan);
 void rf_text_per_function(struct rf_buffer *out, const struct rf_report *report,
                           const struct rf_text_plan *plan);
+/* Violations, spans, kept calls; nothing where there are none. */
+void rf_text_rules(struct rf_buffer *out, const struct rf_report *report, const struct rf_style *style);
 void rf_text_sites(struct rf_buffer *out, const struct rf_report *report, const struct rf_style *style);
 void rf_text_resources(struct rf_buffer *out, const struct rf_report *report, const struct rf_style *style);
 
