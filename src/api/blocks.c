@@ -11,6 +11,7 @@
  */
 #include "api/blocks.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "api/api.h"
@@ -72,8 +73,7 @@ static uint32_t hash_of(const char *text) {
 static struct name *claim(struct name *place, const char *text) {
   const char *none = NULL;
   const char *copy = name_count < NAMES / 2 ? rf_strdup(text) : NULL;
-  if (copy &&
-      __atomic_compare_exchange_n(&place->text, &none, copy, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+  if (copy && atomic_compare_exchange_strong(&place->text, &none, copy)) {
     name_count++;
     return place;
   }

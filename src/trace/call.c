@@ -101,7 +101,7 @@ RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t clock, uintptr_t
       if (LIKELY(!thread->thinning)) record[-1].child += duration + rf_probe_cycles.outside;
       else credit_caller(thread, record, duration, rbp);
       rf_slot_add(slot, duration, record->child, counter, rf_weight(flags));
-      if (flags & RF_RECORD_PACED) rf_pace(thread, slot, clock);
+      if (flags & RF_RECORD_PACED) rf_pace(thread, slot, clock, flags);
       record->flags = 0;
       record->position = RF_RECORD_FREE;
       __atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -169,7 +169,7 @@ static void exit_foreign(struct rf_record *record, uint64_t now) {
     }
     if (!mine) mine = slot;
     add_duration(mine, now > record->start ? now - record->start : 0, record->child, rf_weight(record->flags));
-    if (record->flags & RF_RECORD_PACED) rf_pace(thread, mine, rf_cycles());
+    if (record->flags & RF_RECORD_PACED) rf_pace(thread, mine, rf_cycles(), record->flags);
   }
   rf_foreign_give(record);
 }
@@ -201,10 +201,17 @@ static void make_octave_for(struct rf_slot *slot, uint64_t duration) {
   rf_with_vectors_saved(make_octave, (uintptr_t)slot, rf_bucket_of(duration).octave);
 }
 
+/* Flags and weight of the call that begins: the weight is this one call's. */
+static inline uint32_t take_next(struct rf_slot *slot) {
+  uint32_t next = slot->next;
+  slot->next = next & ((1u << RF_RECORD_WEIGHT_SHIFT) - 1);
+  return next;
+}
+
 /* f ended in a jump to another timed function: its time ends here, its record goes on as that function's. */
 static inline void begin_in(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot) {
   uint32_t kept = RF_RECORD_FOREIGN | RF_RECORD_CHECKED; /* rules see the final result */
-  record->flags = (record->flags & kept) | slot->next;
+  record->flags = (record->flags & kept) | take_next(slot);
   record->slot = slot;
   record->child = 0;
   record->id = id;
@@ -227,7 +234,7 @@ RF_PRESERVE_ALL void rf_tail_plain(struct rf_record *record, uint32_t id, uint64
     rf_slot_add(ended, duration, record->child, rf_slot_counter(ended, duration), rf_weight(record->flags));
     if (!(record->flags & RF_RECORD_FOREIGN)) record[-1].child += duration + rf_probe_cycles.outside;
     note_edge(rf_tls.self, record, duration);
-    if (record->flags & RF_RECORD_PACED) rf_pace(rf_tls.self, ended, now);
+    if (record->flags & RF_RECORD_PACED) rf_pace(rf_tls.self, ended, now, record->flags);
   }
   begin_in(record, id, now, slot);
 }
@@ -305,7 +312,7 @@ static struct rf_record *begin_foreign(uint32_t id, uintptr_t position, struct r
   }
   struct rf_record *record = rf_foreign_take(position, close_dead);
   if (!record) return NULL;
-  record->flags |= slot->next;
+  record->flags |= take_next(slot);
   record->return_address = *(uintptr_t *)position;
   record->rbx = (uintptr_t)rbx;
   record->slot = slot;

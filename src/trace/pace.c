@@ -42,8 +42,7 @@ RF_PRESERVE_ALL void rf_pace_adjust(struct rf_thread *thread, uint64_t now) {
 }
 
 /* Smoothed, since a drawn gap is anything between none and twice its mean. */
-static uint64_t spacing_of(struct rf_slot *slot, uint64_t now) {
-  uint64_t weight = slot->next >> RF_RECORD_WEIGHT_SHIFT;
+static uint64_t spacing_of(struct rf_slot *slot, uint64_t now, uint64_t weight) {
   uint64_t apart = (now - slot->last_exit) / (weight ? weight : 1);
   slot->spacing = slot->spacing ? (7 * slot->spacing + apart) / 8 : apart;
   return slot->spacing ? slot->spacing : 1;
@@ -62,11 +61,11 @@ static int longness(const struct rf_slot *slot, uint64_t least) {
   return surplus < 0 ? 0 : surplus;
 }
 
-RF_PRESERVE_ALL void rf_pace_thin(struct rf_thread *thread, struct rf_slot *slot, uint64_t now) {
+RF_PRESERVE_ALL void rf_pace_thin(struct rf_thread *thread, struct rf_slot *slot, uint64_t now, uint64_t ended) {
   int64_t *countdown = (int64_t *)((uintptr_t)rf_no_countdowns + thread->countdowns) + slot->function;
   bool possible = thread->countdowns && slot->function < rf_countdown_capacity;
-  if (possible && *countdown > 1) return; /* an inner call of a recursive function has drawn already */
-  uint64_t spacing = spacing_of(slot, now), least = thread->least_interval;
+  if (slot->next >> RF_RECORD_WEIGHT_SHIFT) return; /* an inner call of a recursive function has drawn already */
+  uint64_t spacing = spacing_of(slot, now, ended), least = thread->least_interval;
   slot->last_exit = now;
   uint64_t wanted = least / spacing, weight = wanted >> longness(slot, least);
   if (weight > slot->durations / TRUST) weight = slot->durations / TRUST;

@@ -36,16 +36,16 @@ static inline uint64_t rf_pace_draw(struct rf_thread *thread) {
   return (x * 2685821657736338717ull) >> 32;
 }
 
-/* Draws a gap for a function whose calls come too fast. */
-RF_PRESERVE_ALL void rf_pace_thin(struct rf_thread *thread, struct rf_slot *slot, uint64_t now);
+/* Draws a gap for a function whose calls come too fast; weight: of the call that ends. */
+RF_PRESERVE_ALL void rf_pace_thin(struct rf_thread *thread, struct rf_slot *slot, uint64_t now, uint64_t weight);
 /* Sets the thread's interval by what its probes took in the window that ends now. */
 RF_PRESERVE_ALL void rf_pace_adjust(struct rf_thread *thread, uint64_t now);
 
-/* After a timed call of a paced function. Cost: about 1 ns where calls come slowly. */
-static inline void rf_pace(struct rf_thread *thread, struct rf_slot *slot, uint64_t now) {
+/* After a timed call of a paced function; flags: its record's. Cost: about 1 ns where calls come slowly. */
+static inline void rf_pace(struct rf_thread *thread, struct rf_slot *slot, uint64_t now, uint32_t flags) {
   thread->window_cost += rf_pace_probe_cost;
   if (__builtin_expect(now - thread->window_start > RF_PACE_WINDOW, 0)) rf_pace_adjust(thread, now);
   uint64_t apart = now - slot->last_exit;
-  if (__builtin_expect(apart >= thread->least_interval && slot->next >> RF_RECORD_WEIGHT_SHIFT == 0, 1)) slot->last_exit = now;
-  else rf_pace_thin(thread, slot, now);
+  if (__builtin_expect(apart >= thread->least_interval && (flags | slot->next) >> RF_RECORD_WEIGHT_SHIFT == 0, 1)) slot->last_exit = now;
+  else rf_pace_thin(thread, slot, now, flags >> RF_RECORD_WEIGHT_SHIFT);
 }

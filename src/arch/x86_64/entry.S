@@ -92,6 +92,10 @@
   mov [rax+RF_RECORD_RBX], rbx
   mov r11d, [rdx+RF_SLOT_NEXT]
   mov [rax+RF_RECORD_FLAGS], r11d
+  shr r11d, RF_RECORD_WEIGHT_SHIFT
+  jz .Lweighted\kind
+  mov word ptr [rdx+RF_SLOT_NEXT+1], 0  /* a weight is one call's; those in it that get here stand for themselves */
+.Lweighted\kind:
   xor r11d, r11d
   mov [rax+RF_RECORD_CHILD], r11
   mov r11d, [rsp]

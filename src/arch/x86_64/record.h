@@ -17,6 +17,7 @@
 #define RF_RECORD_BODY 48    /* relocated body; once it runs: the clock when an exception passed */
 #define RF_RECORD_FLAGS 56
 #define RF_RECORD_ID 60
+#define RF_RECORD_WEIGHT_SHIFT 8 /* in flags */
 
 #define RF_RECORD_FLAG_CHECKED 64 /* rules wait for the result */
 
@@ -41,7 +42,6 @@ enum rf_record_flag {
   RF_RECORD_CHECKED = RF_RECORD_FLAG_CHECKED, /* src/validate looks at the result */
 };
 #define RF_RECORD_RECURSIVE 32 /* of its function several calls have been in flight at once */
-#define RF_RECORD_WEIGHT_SHIFT 8
 
 struct rf_slot;
 struct rf_thread;
