@@ -183,7 +183,8 @@ def unit_tests(group, directory, patterns, tally):
 
 
 def build_all(patterns, tally):
-    """Builds what the chosen tests need; False when the build that they run from failed."""
+    """Builds what the chosen tests need; the directories that were built."""
+    built = set()
     for compiler in COMPILERS:
         needed = compiler == "gcc" or may_match_in("build", patterns) or may_match_in("unit-clang", patterns)
         if not needed:
@@ -191,15 +192,18 @@ def build_all(patterns, tally):
         start = time.monotonic()
         status, output = build(compiler)
         tally.add(f"build/{compiler}", status, time.monotonic() - start, output)
-        if status and compiler == "gcc":
-            return False
-    return True
+        if status == 0:
+            built.add(COMPILERS[compiler][0])
+        elif compiler == "gcc":
+            break
+    return built
 
 
 def main():
     patterns = sys.argv[1:]
     tally = Tally()
-    if build_all(patterns, tally):
+    built = build_all(patterns, tally)
+    if "build" in built:
         for folder in FOLDERS:
             for name, argv, path in executables(folder):
                 if matches(name, patterns):
@@ -207,7 +211,7 @@ def main():
                     tally.add(name, status, seconds, output)
             if folder == "checks":
                 for group, directory in (("unit", "build"), ("unit-clang", "build-clang")):
-                    if may_match_in(group, patterns) and os.path.exists(os.path.join(ROOT, directory, "build.ninja")):
+                    if directory in built and may_match_in(group, patterns):
                         unit_tests(group, directory, patterns, tally)
     return tally.finish()
 

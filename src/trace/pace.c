@@ -78,6 +78,8 @@ RF_PRESERVE_ALL void rf_pace_thin(struct rf_thread *thread, struct rf_slot *slot
     return;
   }
   uint64_t gap = rf_pace_draw(thread) * (2 * weight - 1) >> 32; /* 0 to 2 weight - 2, mean weight - 1 */
+  /* Drawing, and the jump at the gap's end that no processor foresees, take somewhat more than the probe itself (measured). */
+  thread->window_cost += rf_pace_probe_cost + rf_pace_probe_cost / 4;
   thread->thinning = true;
   slot->next = flags | (uint32_t)weight << RF_RECORD_WEIGHT_SHIFT;
   slot->counted += gap;
