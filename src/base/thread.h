@@ -44,6 +44,9 @@ struct rf_thread {
   bool thinning;          /* some function's calls are not all timed */
   struct rf_edges *edges; /* trace.edges: the pairs that this thread has met */
   void *validate_private;          /* pages that src/validate knows to be readable */
+  const volatile uint32_t *cpu_page; /* trace/thread_clock.h: the lock word of the event's page; NULL: none */
+  uint32_t cpu_lock;                 /* what it was at the anchor */
+  uint64_t cpu_anchor, cpu_at_anchor, cpu_last; /* cycles; nanoseconds */
 };
 
 /* What rf_tls.self is before a thread is known: no capacity, no entry, no countdowns. */

@@ -36,6 +36,7 @@
 #include "session/identity.h"
 #include "session/tool.h"
 #include "trace/call.h"
+#include "trace/thread_clock.h"
 #include "unwind/unwind.h"
 
 #define REPORT_DEADLINE_MS 10000
@@ -203,6 +204,7 @@ static bool forked(void);
 static void end_process(void);
 
 static void taken_over(struct rf_thread *thread) {
+  rf_thread_clock_close(thread);
   rf_calls_abandon(thread);
   rf_track_taken_over(thread);
 }
@@ -213,6 +215,7 @@ static bool start_recording(void) {
   struct rf_header *header = rf_recording_header();
   header->cycles_per_second = rf_clock_calibrate();
   rf_calls_start();
+  rf_thread_clock_start(header->cycles_per_second, rf_clock_cycles_usable());
   record_process();
   return rf_thread_get() != NULL;
 }
@@ -322,6 +325,7 @@ static bool forked(void) {
   rf_threads_restart();
   rf_recording_header()->cycles_per_second = rf_clock_calibrate();
   rf_calls_start();
+  rf_thread_clock_start(rf_recording_header()->cycles_per_second, rf_clock_cycles_usable());
   record_process();
   rf_functions_record_again();
   rf_heap_modules_again();

@@ -30,7 +30,7 @@ void rf_full_start(void) {
   if (!fast_clock) rf_modules_visit(find_module, NULL);
 }
 
-uint64_t rf_clock_read(enum rf_clock_mode mode) {
+RF_PRESERVE_ALL uint64_t rf_clock_read(enum rf_clock_mode mode) {
   static const clockid_t clocks[] = {CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID};
   struct timespec now;
   bool cheap = fast_clock && mode == RF_CLOCK_WALL;

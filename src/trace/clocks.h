@@ -3,7 +3,8 @@
 
 #include <stdint.h>
 
+#include "arch/entry.h"
 #include "recording/format.h"
 
 /* Nanoseconds of the clock of a mode. Cost: about 25 ns for wall_clock with the vDSO, a system call for the CPU clocks. */
-uint64_t rf_clock_read(enum rf_clock_mode mode);
+RF_PRESERVE_ALL uint64_t rf_clock_read(enum rf_clock_mode mode);

@@ -13,6 +13,7 @@
 #include "trace/account.h"
 #include "trace/clocks.h"
 #include "trace/records.h"
+#include "trace/thread_clock.h"
 
 #define PER_CHUNK (RF_RECORD_CHUNK / RF_RECORD_BYTES)
 
@@ -42,9 +43,14 @@ bool rf_full_set(uint32_t id, const struct rf_full *full) {
 
 static inline const struct rf_full *full_of(uint32_t id) { return rf_sites[id].extra; }
 
+static inline uint64_t read_clock(enum rf_clock_mode mode, uint64_t now) {
+  if (mode == RF_CLOCK_PERF_COUNTER) return now;
+  return mode == RF_CLOCK_THREAD ? rf_thread_clock_read(rf_tls.self, now) : rf_clock_read(mode);
+}
+
 uint64_t rf_full_clock(uint32_t id, uint64_t now) {
   const struct rf_full *full = full_of(id);
-  return full && full->mode != RF_CLOCK_PERF_COUNTER ? rf_clock_read(full->mode) : now;
+  return full ? read_clock(full->mode, now) : now;
 }
 
 static void map_extras(struct rf_chunk_header *chunk) {
@@ -127,28 +133,37 @@ static void system_exit(const struct rf_extra *begin, struct rf_slot *slot, uint
 /* What a full measurement costs goes on the thread's budget. */
 static inline void spend(uint64_t begin, uint64_t end) { rf_tls.self->window_cost += end - begin; }
 
-RF_PRESERVE_ALL void rf_full_enter(struct rf_record *record) {
+/* What the kernel and the heap say of a call's beginning. Cost: a system call for system.per_function. */
+RF_PRESERVE_ALL __attribute__((noinline)) static void enter_measured(struct rf_record *record, const struct rf_full *full) {
   uint64_t begin = rf_cycles();
-  const struct rf_full *full = full_of(record->id);
-  if (full->flags && !(record->flags & RF_RECORD_FOREIGN) && !rf_record_chunk(record)->extras)
+  if (!(record->flags & RF_RECORD_FOREIGN) && !rf_record_chunk(record)->extras)
     rf_preserved_on_own_stack((uintptr_t)rf_record_chunk(record), 0, 0, map_extras);
-  struct rf_extra *extra = full->flags ? extra_of(record) : NULL;
-  record->flags |= RF_RECORD_FULL;
+  struct rf_extra *extra = extra_of(record);
   if (extra && full->flags & RF_FUNCTION_SYSTEM) system_read(extra);
   if (extra && full->flags & RF_FUNCTION_HEAP) heap_enter(extra);
-  uint64_t clock = rf_cycles();
-  spend(begin, clock);
-  record->start = full->mode == RF_CLOCK_PERF_COUNTER ? clock : rf_clock_read(full->mode);
+  spend(begin, rf_cycles());
 }
 
-RF_PRESERVE_ALL void rf_full_exit(struct rf_record *record, uint64_t now) {
+RF_PRESERVE_ALL void rf_full_enter(struct rf_record *record) {
   const struct rf_full *full = full_of(record->id);
-  record->body = rf_full_clock(record->id, now);
-  struct rf_extra *extra = full->flags ? extra_of(record) : NULL;
+  record->flags |= RF_RECORD_FULL;
+  if (full->flags) enter_measured(record, full);
+  record->start = read_clock(full->mode, rf_cycles());
+}
+
+RF_PRESERVE_ALL __attribute__((noinline)) static void exit_measured(struct rf_record *record, const struct rf_full *full,
+                                                                    uint64_t now) {
+  struct rf_extra *extra = extra_of(record);
   if (!extra || !record->slot || record->flags & RF_RECORD_INHERITED) return;
   if (full->flags & RF_FUNCTION_HEAP) heap_exit(extra, record->slot, rf_weight(record->flags));
   if (full->flags & RF_FUNCTION_SYSTEM) system_exit(extra, record->slot, rf_weight(record->flags));
   spend(now, rf_cycles());
+}
+
+RF_PRESERVE_ALL void rf_full_exit(struct rf_record *record, uint64_t now) {
+  const struct rf_full *full = full_of(record->id);
+  record->body = read_clock(full->mode, now);
+  if (full->flags) exit_measured(record, full, now);
 }
 
 void rf_full_drop(struct rf_record *record) {
