@@ -9,10 +9,8 @@
 #include <string.h>
 
 #include "api/api.h"
-#include "api/facts.h"
+#include "api/guard.h"
 #include "base/clock.h"
-#include "base/lock.h"
-#include "base/signals.h"
 #include "recording/threads.h"
 
 #define MOST_LOOKS 128u
@@ -24,7 +22,7 @@ struct look {
 };
 
 static struct {
-  struct rf_lock lock; /* held with signals blocked */
+  struct rf_guard guard;
   struct look look[MOST_LOOKS];
   uint32_t count, every, skipped;
   uint64_t samples;
@@ -57,14 +55,12 @@ int rf_api_leak_baseline(void) {
   struct look first;
   int failed = now(&first);
   if (failed) return failed;
-  uint64_t mask = rf_signals_block();
-  rf_lock_take(&looks.lock);
+  uint64_t mask = rf_guard_take(&looks.guard);
   looks.count = looks.skipped = 0;
   looks.every = 1;
   keep(first);
   looks.samples = 0;
-  rf_lock_give(&looks.lock);
-  rf_signals_restore(mask);
+  rf_guard_give(&looks.guard, mask);
   return 0;
 }
 
@@ -72,14 +68,12 @@ int rf_api_leak_sample(void) {
   struct look look;
   int failed = now(&look);
   if (failed) return failed;
-  uint64_t mask = rf_signals_block();
-  rf_lock_take(&looks.lock);
+  uint64_t mask = rf_guard_take(&looks.guard);
   if (!looks.count)
     failed = -EINVAL;
   else
     keep(look);
-  rf_lock_give(&looks.lock);
-  rf_signals_restore(mask);
+  rf_guard_give(&looks.guard, mask);
   return failed;
 }
 
@@ -156,14 +150,12 @@ int rf_api_leak_check(uint64_t threshold_bytes, struct refunc_leak_report *repor
   struct look look[MOST_LOOKS + 1], last;
   int failed = now(&last);
   if (failed) return failed;
-  uint64_t mask = rf_signals_block();
-  rf_lock_take(&looks.lock);
+  uint64_t mask = rf_guard_take(&looks.guard);
   uint32_t n = looks.count;
   memcpy(look, looks.look, n * sizeof *look);
   if (n) keep(last);
   all.samples = looks.samples;
-  rf_lock_give(&looks.lock);
-  rf_signals_restore(mask);
+  rf_guard_give(&looks.guard, mask);
   if (!n) return -EINVAL;
   look[n++] = last;
   judge(look, n, threshold_bytes, &all);

@@ -13,10 +13,9 @@
 
 #include "api/api.h"
 #include "api/facts.h"
+#include "api/guard.h"
 #include "arch/arch.h"
-#include "base/lock.h"
 #include "base/quiet.h"
-#include "base/signals.h"
 #include "base/thread.h"
 #include "recording/threads.h"
 #include "recording/walk.h"
@@ -94,17 +93,17 @@ int rf_api_get_memory(struct refunc_memory *memory) {
 /* ---- the alert ---- */
 
 static struct {
-  struct rf_lock lock;
+  struct rf_guard guard;
   refunc_alert *callback; /* NULL: none; the thread then only waits */
   void *user;
   uint32_t pid; /* of the process that has the thread */
 } alert;
 
 static void run_callback(void) {
-  rf_lock_take(&alert.lock);
+  uint64_t mask = rf_guard_take(&alert.guard);
   refunc_alert *callback = alert.callback;
   void *user = alert.user;
-  rf_lock_give(&alert.lock);
+  rf_guard_give(&alert.guard, mask);
   struct refunc_memory memory = {.size = sizeof memory};
   if (callback && rf_api_get_memory(&memory) == 0) callback(&memory, user);
 }
@@ -120,17 +119,15 @@ static void *wait_for_alerts(void *unused) {
   }
 }
 
-/* All signals stay with the app's threads. */
+/* Under the guard: with signals blocked, which the new thread inherits. They stay with the app's threads. */
 static int start_thread(void) {
   pthread_t thread;
   uint32_t pid = rf_recording_header()->pid;
   if (alert.pid == pid) return 0;
-  uint64_t mask = rf_signals_block();
   rf_internal_enter();
   int failed = pthread_create(&thread, NULL, wait_for_alerts, NULL);
   if (!failed) pthread_detach(thread);
   rf_internal_leave();
-  rf_signals_restore(mask);
   if (!failed) alert.pid = pid;
   return -failed;
 }
@@ -143,11 +140,11 @@ static bool sampler_looks(void) {
 int rf_api_on_memory_alert(uint64_t bytes, refunc_alert *callback, void *user) {
   if (!rf_thread_get()) return -ENOSYS;
   if (!sampler_looks() || rf_quiet()) return -ENOTSUP;
-  rf_lock_take(&alert.lock);
+  uint64_t mask = rf_guard_take(&alert.guard);
   alert.callback = bytes ? callback : NULL;
   alert.user = user;
   int failed = alert.callback ? start_thread() : 0;
-  rf_lock_give(&alert.lock);
+  rf_guard_give(&alert.guard, mask);
   if (!failed) rf_sampler_set_rss_alert(callback ? bytes : 0);
   return failed;
 }

@@ -14,16 +14,16 @@
 #include <math.h>
 #include <string.h>
 
+#include "api/guard.h"
 #include "arch/arch.h"
 #include "base/clock.h"
-#include "base/lock.h"
 #include "base/memory.h"
-#include "base/signals.h"
 #include "recording/threads.h"
 #include "recording/walk.h"
 
-#define MOST_IDS 256 /* overloads and instances of one name */
-#define BATCH 256u   /* functions that are tallied in one go */
+#define MOST_IDS 256     /* overloads and instances of one name */
+#define SPAN 0x80000000u /* in an id: the number of a span instead of a function */
+#define BATCH 256u       /* functions that are tallied in one go */
 
 struct baseline {
   struct baseline *next;
@@ -32,7 +32,7 @@ struct baseline {
 };
 
 static struct baseline *baselines;
-static struct rf_lock lock; /* held with signals blocked */
+static struct rf_guard guard;
 
 struct rf_tally_scale rf_statistics_scale(uint32_t mode) {
   const struct rf_header *header = rf_recording_header();
@@ -76,7 +76,15 @@ struct found {
   uint32_t count, mode;
 };
 
-/* Functions of several clocks are not added up: those of the first one's are. */
+static void find_spans(const char *wanted, struct found *found) {
+  struct rf_walk walk = rf_walk_begin(*rf_recording_root(RF_TABLE_SPAN));
+  const struct rf_span_entry *entry;
+  for (uint32_t number = 0; (entry = rf_walk_next(&walk)) && found->count < MOST_IDS; number++)
+    if (strcmp(text_at(entry->name), wanted) == 0) found->id[found->count++] = SPAN | number;
+}
+
+/* Functions of several clocks are not added up: those of the first one's are. Spans only where no function
+ * has the name. */
 static void find_ids(const char *wanted, struct found *found) {
   struct rf_walk walk = rf_walk_begin(*rf_recording_root(RF_TABLE_FUNCTION));
   const struct rf_function_entry *entry;
@@ -85,6 +93,7 @@ static void find_ids(const char *wanted, struct found *found) {
     if (!found->count) found->mode = entry->mode;
     if (entry->mode == found->mode) found->id[found->count++] = id;
   }
+  if (!found->count) find_spans(wanted, found);
 }
 
 /* ---- tallies ---- */
@@ -112,6 +121,23 @@ static void take(uint32_t low, uint32_t high, struct rf_tally *tallies, struct r
   const struct rf_thread_entry *thread;
   for (uint32_t i = 0; i < high - low; i++) rf_tally_clear(&tallies[i]);
   while ((thread = rf_walk_next(&walk))) add_thread(thread, low, high, tallies, scratch);
+}
+
+/* One slot for all threads; what is in flight has not ended. */
+static void take_span(uint32_t number, struct rf_tally *tally, struct rf_tally *scratch) {
+  struct rf_walk walk = rf_walk_begin(*rf_recording_root(RF_TABLE_SPAN));
+  const struct rf_span_entry *entry = rf_walk_next(&walk);
+  rf_tally_clear(tally);
+  for (; entry && number; number--) entry = rf_walk_next(&walk);
+  if (entry) rf_tally_add_slot(tally, &entry->slot, 0, scratch);
+  tally->sums.ended = tally->sums.timed;
+}
+
+static void take_one(uint32_t id, struct rf_tally *tally, struct rf_tally *scratch) {
+  if (id & SPAN)
+    take_span(id & ~SPAN, tally, scratch);
+  else
+    take(id, id + 1, tally, scratch);
 }
 
 /* ---- baselines ---- */
@@ -161,8 +187,17 @@ static int clear_range(uint32_t low, uint32_t high) {
   return failed ? -ENOMEM : 0;
 }
 
-static uint32_t function_count(void) {
-  struct rf_walk walk = rf_walk_begin(*rf_recording_root(RF_TABLE_FUNCTION));
+static int clear_one(uint32_t id) {
+  struct rf_tally *tally = rf_malloc(2 * sizeof *tally);
+  if (!tally) return -ENOMEM;
+  take_one(id, &tally[0], &tally[1]);
+  int failed = keep(id, &tally[0]);
+  rf_free(tally);
+  return failed;
+}
+
+static uint32_t count_of(enum rf_table table) {
+  struct rf_walk walk = rf_walk_begin(*rf_recording_root(table));
   uint32_t count = 0;
   while (rf_walk_next(&walk)) count++;
   return count;
@@ -170,8 +205,10 @@ static uint32_t function_count(void) {
 
 static int clear_all(void) {
   int failed = 0;
-  for (uint32_t low = 0, count = function_count(); low < count; low += BATCH)
+  for (uint32_t low = 0, count = count_of(RF_TABLE_FUNCTION); low < count; low += BATCH)
     failed |= clear_range(low, low + BATCH < count ? low + BATCH : count);
+  for (uint32_t number = 0, count = count_of(RF_TABLE_SPAN); number < count; number++)
+    failed |= clear_one(SPAN | number);
   return failed;
 }
 
@@ -179,7 +216,7 @@ static int clear_named(const char *name) {
   struct found found = {0};
   int failed = 0;
   find_ids(name, &found);
-  for (uint32_t i = 0; i < found.count; i++) failed |= clear_range(found.id[i], found.id[i] + 1);
+  for (uint32_t i = 0; i < found.count; i++) failed |= clear_one(found.id[i]);
   return found.count ? failed : -ENOENT;
 }
 
@@ -189,7 +226,7 @@ static void add_up(const struct found *found, struct rf_tally *tally) {
   forget_parents();
   for (uint32_t i = 0; i < found->count; i++) {
     struct baseline *before = baseline_of(found->id[i]);
-    take(found->id[i], found->id[i] + 1, &tally[1], &tally[2]);
+    take_one(found->id[i], &tally[1], &tally[2]);
     if (before) rf_tally_subtract(&tally[1], before->tally);
     rf_tally_merge(&tally[0], &tally[1]);
   }
@@ -203,24 +240,22 @@ int rf_api_get_timing_stats(const char *name, struct refunc_timing_stats *stats)
   struct rf_tally *tally = rf_malloc(3 * sizeof *tally);
   if (!tally) return -ENOMEM;
   rf_tally_clear(&tally[0]);
-  uint64_t mask = rf_signals_block();
-  rf_lock_take(&lock);
+  uint64_t mask = rf_guard_take(&guard);
   add_up(&found, tally);
-  rf_lock_give(&lock);
-  rf_signals_restore(mask);
-  rf_tally_stats(&tally[0], rf_statistics_scale(found.mode), stats);
+  rf_guard_give(&guard, mask);
+  struct rf_tally_scale scale = rf_statistics_scale(found.mode);
+  if (found.id[0] & SPAN) scale.inside = 0;
+  rf_tally_stats(&tally[0], scale, stats);
   rf_free(tally);
   return 0;
 }
 
 int rf_api_clear_timing_stats(const char *name) {
   if (!rf_thread_get()) return -ENOSYS;
-  uint64_t mask = rf_signals_block();
-  rf_lock_take(&lock);
+  uint64_t mask = rf_guard_take(&guard);
   forget_parents();
   int status = name ? clear_named(name) : clear_all();
-  rf_lock_give(&lock);
-  rf_signals_restore(mask);
+  rf_guard_give(&guard, mask);
   return status;
 }
 
