@@ -33,11 +33,23 @@ static const struct refusal refusals[] = {
     {"_dl_find_object", UNWINDER}, {"dl_iterate_phdr", UNWINDER},
 };
 
+/* V8 finds its frames by the return addresses of what its generated code calls. In mangled names. */
+static bool is_called_by_v8(const char *name) {
+  static const char *const parts[] = {"FunctionCallbackInfo", "PropertyCallbackInfo", "Runtime_", "Builtin_"};
+  if (!strncmp(name, "Builtins_", 9)) return true;
+  if (strncmp(name, "_Z", 2)) return false;
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    if (strstr(name, parts[i])) return true;
+  return false;
+}
+
 const char *rf_refuse_name(const char *module, const char *name) {
   if (!strncmp(module, "ld-linux", 8)) return "it belongs to the dynamic loader";
   if (!strncmp(module, "linux-vdso", 10) || module[0] == '[') return "it belongs to the kernel's vDSO";
+  if (!strncmp(module, "libjvm.so", 9)) return "a virtual machine finds its frames by the return addresses of what it calls here";
   if (!strncmp(module, "libZydis", 8) || !strncmp(module, "libZycore", 9)) return "Refunc itself uses this library";
   if (!strncmp(name, "_Unwind_", 8) || !strncmp(name, "_Ux86_64_", 9) || !strncmp(name, "_ULx86_64_", 10)) return UNWINDER;
+  if (is_called_by_v8(name)) return "a virtual machine finds its frames by the return addresses of what it calls here";
   for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
     if (!strcmp(refusals[i].name, name)) return refusals[i].reason;
   return NULL;

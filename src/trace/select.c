@@ -374,6 +374,15 @@ static bool remember(const struct sweep *s, const struct candidate *first, size_
 
 /* ---- patching ---- */
 
+/* Behind the segment that holds address: between segments nothing may be mapped. */
+static uintptr_t segment_end(const struct rf_module *module, uintptr_t address) {
+  struct rf_segment segments[MOST_SEGMENTS];
+  size_t count = rf_module_text_segments(module, segments, MOST_SEGMENTS);
+  for (size_t i = 0; i < count; i++)
+    if (address - segments[i].start < segments[i].end - segments[i].start) return segments[i].end;
+  return address;
+}
+
 /* The last extent at or before address, and from it the function's size and the distance to the next function. */
 static size_t size_of(const struct sweep *s, uintptr_t address, size_t *limit) {
   size_t low = 0, high = s->extent_count, size = 0;
@@ -384,7 +393,8 @@ static size_t size_of(const struct sweep *s, uintptr_t address, size_t *limit) {
   }
   for (; low < s->extent_count && s->extents[low].address == address; low++)
     if (s->extents[low].size > size) size = s->extents[low].size;
-  uintptr_t end = low < s->extent_count ? s->extents[low].address : s->module->text_end;
+  uintptr_t end = segment_end(s->module, address);
+  if (low < s->extent_count && s->extents[low].address < end) end = s->extents[low].address;
   *limit = end > address ? end - address : 0;
   return size;
 }

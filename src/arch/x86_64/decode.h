@@ -36,3 +36,14 @@ struct rf_instruction {
 const char *rf_decoder_open(void);
 /* Decodes the instruction at code (which runs at address). false: not decodable within bytes. Cost: about 60 ns. */
 bool rf_decode(const uint8_t *code, size_t bytes, uintptr_t address, struct rf_instruction *instruction);
+
+/* What an instruction does with RECORD's register (registers.h). */
+enum rf_record_use {
+  RF_USE_NONE,
+  RF_USE_SAVES,  /* to the stack or other memory */
+  RF_USE_COPIES, /* to another register */
+  RF_USE_READS,
+  RF_USE_WRITES,
+};
+/* length: 0 where it can't be decoded. */
+enum rf_record_use rf_decode_record_use(const uint8_t *code, size_t bytes, size_t *length);

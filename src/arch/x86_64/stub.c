@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "arch/arch.h"
+#include "arch/x86_64/convention.h"
 #include "arch/x86_64/decode.h"
 #include "arch/x86_64/record.h"
 
@@ -38,6 +39,7 @@ const char *rf_refusal_text(enum rf_refusal refusal) {
   case RF_REFUSE_OUT_OF_REACH: return "no free page within 2 GB";
   case RF_REFUSE_UNMOVABLE: return "an instruction in its first 5 bytes can't be moved";
   case RF_REFUSE_PATCHED: return "another tool has put a breakpoint on it";
+  case RF_REFUSE_CONVENTION: return "it does not keep to the calling convention";
   case RF_REFUSE_SHADOW_STACK:
     return "a call in its first 5 bytes can't be moved under a hardware shadow stack";
   }
@@ -291,6 +293,7 @@ enum rf_refusal rf_stub_build(const struct rf_stub_request *request, struct rf_s
   struct output out = {plan, request->stub, false};
   plan->length = plan->moves = plan->pushed = 0;
   if (code[0] == 0xcc) return RF_REFUSE_PATCHED;
+  if (rf_breaks_convention(code, bytes)) return RF_REFUSE_CONVENTION;
   if (w.whole && (bytes > WHOLE_BYTES || bytes <= w.start)) return RF_REFUSE_BRANCH_BACK;
   if (w.whole && bytes - w.start > w.needed) w.needed = bytes - w.start;
   enum rf_refusal refusal = collect(&w, bytes);

@@ -40,6 +40,7 @@ enum rf_refusal {
   RF_REFUSE_UNMOVABLE,
   RF_REFUSE_PATCHED,
   RF_REFUSE_SHADOW_STACK,
+  RF_REFUSE_CONVENTION,
 };
 
 /* One line for people. */
