@@ -354,7 +354,8 @@ struct rf_site_history {
   float time_s[RF_HISTORY_POINTS], live_bytes[RF_HISTORY_POINTS];
 };
 
-/* A number of the app. kind 0 int64_t, 1 uint64_t, 2 a double's bits, 3 an extended double (bits: mantissa). */
+/* A number of the app. kind 0 int64_t, 1 uint64_t, 2 a double's bits, 3 an extended double (bits: mantissa).
+ */
 struct rf_recorded_number {
   uint64_t bits;
   uint16_t exponent;
@@ -387,9 +388,9 @@ struct rf_violation_example {
 struct rf_violation_entry {
   uint32_t function;
   rf_ref parameter, rule;
-  uint32_t claimed;   /* examples that were begun */
-  uint64_t count;     /* calls that violated it */
-  uint64_t unchecked; /* calls in which it could not be looked at */
+  uint32_t claimed;            /* examples that were begun */
+  uint64_t count;              /* calls that violated it */
+  uint64_t unchecked;          /* calls in which it could not be looked at */
   rf_ref example[RF_EXAMPLES]; /* 0: none (yet) */
   uint32_t reserved;
 };
@@ -398,7 +399,8 @@ struct rf_span_entry {
   rf_ref name, begin, end; /* begin, end: as configured */
   uint32_t reserved;
   uint64_t in_flight, in_flight_max;
-  uint64_t duplicate_keys, unmatched_ends, dropped; /* dropped: begins beyond the most in flight, keys that could not be read */
+  uint64_t duplicate_keys, unmatched_ends,
+      dropped;         /* dropped: begins beyond the most in flight, keys that could not be read */
   struct rf_slot slot; /* durations in cycles; all threads add to it */
 };
 
@@ -415,8 +417,8 @@ struct rf_kept_call {
 
 struct rf_kept_entry {
   uint32_t function;
-  rf_ref names;     /* of the arguments, separated by newlines */
+  rf_ref names;             /* of the arguments, separated by newlines */
   uint64_t threshold, seen; /* calls that took longer than threshold */
-  rf_ref calls;     /* RF_KEPT_CALLS times rf_kept_call, in no order; 0: none yet */
+  rf_ref calls;             /* RF_KEPT_CALLS times rf_kept_call, in no order; 0: none yet */
   uint32_t reserved;
 };

@@ -48,11 +48,27 @@ static double slope(const float *time_s, const float *value, size_t count) {
   return slopes[found / 2];
 }
 
+static float lowest(const float *value, size_t from, size_t to) {
+  float low = value[from];
+  for (size_t i = from; i < to; i++) low = fminf(low, value[i]);
+  return low;
+}
+
+/* What goes up and down has a floor; of what grows steadily that of each quarter lies above the one before,
+ * and the last one's above the first one's by a good part of all there is. */
+static bool floor_rises(const float *value, size_t count) {
+  float floor[4], high = value[0];
+  for (size_t i = 0; i < count; i++) high = fmaxf(high, value[i]);
+  for (size_t i = 0; i < 4; i++) floor[i] = lowest(value, i * count / 4, (i + 1) * count / 4);
+  bool rises = floor[0] < floor[1] && floor[1] < floor[2] && floor[2] < floor[3];
+  return rises && floor[3] - floor[0] >= 0.3f * (high - lowest(value, 0, count));
+}
+
 bool rf_trend_of(const float *time_s, const float *value, size_t count, struct rf_report_trend *trend) {
   if (count < RF_TREND_LEAST || count > RF_HISTORY_POINTS) return false;
   size_t half = count / 2;
   double whole = confidence(value, count), later = confidence(value + half, count - half);
-  trend->confidence = whole < later ? whole : later;
+  trend->confidence = !floor_rises(value, count) ? 0 : whole < later ? whole : later;
   trend->growth_bytes_per_s = slope(time_s + half, value + half, count - half);
   return true;
 }

@@ -73,8 +73,7 @@ struct rf_source {
 
 extern const struct rf_source rf_source_cpu, rf_source_machine, rf_source_threads, rf_source_tasks,
     rf_source_memory, rf_source_peak, rf_source_disk, rf_source_network, rf_source_throttling,
-    rf_source_limit, rf_source_heap, rf_source_sites,
-    rf_source_gpu;
+    rf_source_limit, rf_source_heap, rf_source_sites, rf_source_gpu;
 
 /* Places in the report whose absence is explained once each. */
 enum rf_absence {

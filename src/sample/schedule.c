@@ -26,7 +26,8 @@ static const struct {
     {&rf_source_cpu, CPU},         {&rf_source_machine, CPU},    {&rf_source_threads, ALWAYS},
     {&rf_source_tasks, CPU},       {&rf_source_throttling, CPU}, {&rf_source_memory, MEMORY},
     {&rf_source_peak, MEMORY},     {&rf_source_limit, MEMORY},   {&rf_source_disk, DISK},
-    {&rf_source_network, NETWORK}, {&rf_source_heap, ALWAYS}, {&rf_source_sites, ALWAYS},    {&rf_source_gpu, GPU},
+    {&rf_source_network, NETWORK}, {&rf_source_heap, ALWAYS},    {&rf_source_sites, ALWAYS},
+    {&rf_source_gpu, GPU},
 };
 #define SOURCES (sizeof table / sizeof *table)
 

@@ -71,7 +71,8 @@ static inline struct rf_extra *extra_of(struct rf_record *record) {
 
 /* ---- heap ---- */
 
-/* The mark is reset to what lives now, so that it ends up at this call's own peak; the outer call's is put back at the end. */
+/* The mark is reset to what lives now, so that it ends up at this call's own peak; the outer call's is put
+ * back at the end. */
 static void heap_enter(struct rf_extra *extra) {
   struct rf_thread *thread = rf_tls.self;
   const struct rf_heap_counters *heap = &thread->entry->heap;
@@ -98,7 +99,9 @@ static void heap_exit(const struct rf_extra *extra, struct rf_slot *slot, uint64
 
 /* ---- the kernel's view ---- */
 
-static uint64_t ns_of(const struct timeval *time) { return (uint64_t)time->tv_sec * 1000000000u + (uint64_t)time->tv_usec * 1000u; }
+static uint64_t ns_of(const struct timeval *time) {
+  return (uint64_t)time->tv_sec * 1000000000u + (uint64_t)time->tv_usec * 1000u;
+}
 
 static void system_read(struct rf_extra *extra) {
   struct rusage usage;

@@ -52,8 +52,8 @@ size_t rf_unwind_from(struct rf_unwind_cache *cache, const struct rf_registers *
  * what was computed for them can be reused. 0 where the stack was cut at max. */
 size_t rf_unwind_reused(const struct rf_unwind_cache *cache);
 
-/* From now on walks with this cache leave the reused frames' places in frames alone: whoever keeps what it computed for them needs
- * only their number. */
+/* From now on walks with this cache leave the reused frames' places in frames alone: whoever keeps what it
+ * computed for them needs only their number. */
 void rf_unwind_cache_lean(struct rf_unwind_cache *cache);
 
 /* After modules were loaded or unloaded: rules of before are not used any more. One caller at a time; not
