@@ -29,6 +29,11 @@ void rf_full_start(void);
 /* Ends the measurement of a call: adds to its slot; the clock's reading that counts as its end is left in record->body. now: the
  * time stamp counter's. */
 RF_PRESERVE_ALL void rf_full_exit(struct rf_record *record, uint64_t now);
+/* Whether nothing but the time stamp counter is read at its calls; then rf_full_enter can be left out. */
+static inline bool rf_full_is_clock_alone(uint32_t id) {
+  const struct rf_full *full = rf_sites[id].extra;
+  return !full->flags && full->mode == RF_CLOCK_PERF_COUNTER;
+}
 /* Before it is called for the first time. */
 static inline void rf_full_set_checker(uint32_t id, const void *checker) { ((struct rf_full *)rf_sites[id].extra)->checker = checker; }
 /* Of a function with a full measurement. */
