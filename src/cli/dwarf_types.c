@@ -25,12 +25,21 @@ struct queued {
   int pointers; /* on the way here */
 };
 
+struct entry {
+  Dwarf_Addr address; /* in the session */
+  Dwarf_Die die;
+  Dwarf_Addr own;     /* in the debug information */
+};
+
 struct rf_dwarf {
   Dwfl *session;
   Dwfl_Module *module;
   GElf_Addr file_bias; /* from addresses of the file to those of the session */
   struct queued *type;
   unsigned types;
+  struct entry *entry; /* of every function, by address */
+  size_t entries, capacity;
+  bool indexed;
 };
 
 static const Dwfl_Callbacks callbacks = {.find_elf = dwfl_build_id_find_elf,
@@ -41,6 +50,7 @@ void rf_dwarf_close(struct rf_dwarf *dwarf) {
   if (!dwarf) return;
   if (dwarf->session) dwfl_end(dwarf->session);
   free(dwarf->type);
+  free(dwarf->entry);
   free(dwarf);
 }
 
@@ -249,30 +259,49 @@ void rf_dwarf_types(struct rf_dwarf *dwarf, struct rf_buffer *out) {
 
 /* --- functions --- */
 
-struct search {
-  Dwarf_Addr address;
-  Dwarf_Die die;
-  bool found;
+/* Compilers need not say which unit an address belongs to, so all functions of all units are looked at, once. */
+struct indexing {
+  struct rf_dwarf *dwarf;
+  Dwarf_Addr bias;
 };
 
-static int look_at_function(Dwarf_Die *die, void *user) {
-  struct search *search = user;
-  Dwarf_Addr entry;
-  if (dwarf_entrypc(die, &entry) != 0 || entry != search->address) return DWARF_CB_OK;
-  search->die = *die;
-  search->found = true;
-  return DWARF_CB_ABORT;
+static int add_entry(Dwarf_Die *die, void *user) {
+  struct indexing *indexing = user;
+  struct rf_dwarf *dwarf = indexing->dwarf;
+  Dwarf_Addr own;
+  if (dwarf_entrypc(die, &own) != 0) return DWARF_CB_OK;
+  if (dwarf->entries == dwarf->capacity) {
+    size_t wanted = dwarf->capacity ? dwarf->capacity * 2 : 1024;
+    struct entry *grown = realloc(dwarf->entry, wanted * sizeof *grown);
+    if (!grown) return DWARF_CB_ABORT;
+    dwarf->entry = grown;
+    dwarf->capacity = wanted;
+  }
+  dwarf->entry[dwarf->entries++] = (struct entry){own + indexing->bias, *die, own};
+  return DWARF_CB_OK;
+}
+
+static int by_address(const void *left, const void *right) {
+  const struct entry *a = left, *b = right;
+  return a->address < b->address ? -1 : a->address > b->address;
+}
+
+static void index_functions(struct rf_dwarf *dwarf) {
+  struct indexing indexing = {.dwarf = dwarf};
+  Dwarf_Die *unit = NULL;
+  dwarf->indexed = true;
+  while ((unit = dwfl_module_nextcu(dwarf->module, unit, &indexing.bias))) dwarf_getfuncs(unit, add_entry, &indexing, 0);
+  if (dwarf->entries) qsort(dwarf->entry, dwarf->entries, sizeof *dwarf->entry, by_address);
 }
 
 static bool find_function(struct rf_dwarf *dwarf, uint64_t offset, Dwarf_Die *die, Dwarf_Addr *entry) {
-  Dwarf_Addr bias;
-  Dwarf_Die *unit = dwfl_module_addrdie(dwarf->module, offset + dwarf->file_bias, &bias);
-  if (!unit) return false;
-  struct search search = {.address = offset + dwarf->file_bias - bias};
-  dwarf_getfuncs(unit, look_at_function, &search, 0);
-  *die = search.die;
-  *entry = search.address;
-  return search.found;
+  if (!dwarf->indexed) index_functions(dwarf);
+  struct entry wanted = {.address = offset + dwarf->file_bias};
+  struct entry *found = dwarf->entries ? bsearch(&wanted, dwarf->entry, dwarf->entries, sizeof wanted, by_address) : NULL;
+  if (!found) return false;
+  *die = found->die;
+  *entry = found->own;
+  return true;
 }
 
 static unsigned count_parameters(Dwarf_Die *function) {

@@ -99,8 +99,8 @@ static bool root_untyped(struct rf_compiler *c, const char *name, struct spot *s
   bool hidden;
   if (!strcmp(name, "return") || !strcmp(name, "result")) return begin_at(c, spot, word, rf_place_result(&shape, &hidden), name);
   if (n < 1 || n > 6)
-    return fail(c, "'%s': no types are known: the module has no debug information for the function, so write its signature "
-                   "(signature: int f(const double *x, size_t n)) or use arg1 to arg6", name);
+    return fail(c, "the types of its parameters are not known: write its signature, such as "
+                   "'signature: int f(const double *x, size_t n)'");
   struct rf_place place = {0};
   for (unsigned long i = 0; i < n; i++) place = rf_place_argument(&placer, &shape);
   return begin_at(c, spot, word, place, name);

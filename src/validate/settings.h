@@ -35,7 +35,7 @@ struct rf_rule_set {
   struct rf_rule_setting *rule;
   size_t rules, capacity;
   const char *signature, *signature_origin;
-  bool signature_complained, has_reaction, reaction_complained;
+  bool types_complained, signature_complained, has_reaction, reaction_complained;
   struct rf_on_violation reaction;
   const char *reaction_origin;
   int64_t keep_ns; /* 0: nothing is kept */

@@ -157,8 +157,8 @@ static void refuse(struct making *m, bool *complained, const char *origin, const
 static void compile_rules(struct making *m, struct rf_rule_set *set) {
   for (size_t i = 0; i < set->rules; i++) {
     struct rf_rule_setting *setting = &set->rule[i];
-    if (!rf_compile_rules(&m->compiler, setting->key, &setting->rules, &m->checks))
-      refuse(m, &setting->complained, setting->origin, setting->full_key);
+    if (rf_compile_rules(&m->compiler, setting->key, &setting->rules, &m->checks)) continue;
+    refuse(m, m->compiler.signature ? &setting->complained : &set->types_complained, setting->origin, setting->full_key);
   }
 }
 
