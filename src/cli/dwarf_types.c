@@ -265,19 +265,25 @@ struct indexing {
   Dwarf_Addr bias;
 };
 
-static int add_entry(Dwarf_Die *die, void *user) {
-  struct indexing *indexing = user;
-  struct rf_dwarf *dwarf = indexing->dwarf;
-  Dwarf_Addr own;
-  if (dwarf_entrypc(die, &own) != 0) return DWARF_CB_OK;
+static bool add_start(struct rf_dwarf *dwarf, const Dwarf_Die *die, Dwarf_Addr own, Dwarf_Addr bias) {
   if (dwarf->entries == dwarf->capacity) {
     size_t wanted = dwarf->capacity ? dwarf->capacity * 2 : 1024;
     struct entry *grown = realloc(dwarf->entry, wanted * sizeof *grown);
-    if (!grown) return DWARF_CB_ABORT;
+    if (!grown) return false;
     dwarf->entry = grown;
     dwarf->capacity = wanted;
   }
-  dwarf->entry[dwarf->entries++] = (struct entry){own + indexing->bias, *die, own};
+  dwarf->entry[dwarf->entries++] = (struct entry){own + bias, *die, own};
+  return true;
+}
+
+/* A function in several parts need not say with which it begins; each may be asked for. */
+static int add_entry(Dwarf_Die *die, void *user) {
+  struct indexing *indexing = user;
+  Dwarf_Addr own, base, end;
+  if (dwarf_entrypc(die, &own) == 0) return add_start(indexing->dwarf, die, own, indexing->bias) ? DWARF_CB_OK : DWARF_CB_ABORT;
+  for (ptrdiff_t at = 0; (at = dwarf_ranges(die, at, &base, &own, &end)) > 0;)
+    if (!add_start(indexing->dwarf, die, own, indexing->bias)) return DWARF_CB_ABORT;
   return DWARF_CB_OK;
 }
 
