@@ -108,9 +108,8 @@ static void run_callback(void) {
   if (callback && rf_api_get_memory(&memory) == 0) callback(&memory, user);
 }
 
-static void *wait_for_alerts(void *unused) {
-  uint32_t seen = rf_sampler_alerts();
-  (void)unused;
+static void *wait_for_alerts(void *before) {
+  uint32_t seen = (uint32_t)(uintptr_t)before;
   for (;;) {
     uint32_t now = rf_sampler_await_alert(seen, LOOK_NS);
     if (rf_quiet()) return NULL;
@@ -125,7 +124,7 @@ static int start_thread(void) {
   uint32_t pid = rf_recording_header()->pid;
   if (alert.pid == pid) return 0;
   rf_internal_enter();
-  int failed = pthread_create(&thread, NULL, wait_for_alerts, NULL);
+  int failed = pthread_create(&thread, NULL, wait_for_alerts, (void *)(uintptr_t)rf_sampler_alerts());
   if (!failed) pthread_detach(thread);
   rf_internal_leave();
   if (!failed) alert.pid = pid;
