@@ -13,13 +13,15 @@
 #define PIECE ((size_t)1 << 20)     /* bytes of an array that are looked at together */
 #define LONGEST_STRING ((size_t)16 << 20)
 
+struct rf_unaligned2 { uint16_t word; } __attribute__((packed, may_alias));
+struct rf_unaligned4 { uint32_t word; } __attribute__((packed, may_alias));
 struct rf_unaligned { uint64_t word; } __attribute__((packed, may_alias));
 
 static inline uint64_t load(uintptr_t address, uint32_t size) {
   switch (size) {
   case 1: return *(const uint8_t *)address;
-  case 2: return *(const uint16_t __attribute__((aligned(1), may_alias)) *)address;
-  case 4: return *(const uint32_t __attribute__((aligned(1), may_alias)) *)address;
+  case 2: return ((const struct rf_unaligned2 *)address)->word;
+  case 4: return ((const struct rf_unaligned4 *)address)->word;
   default: return ((const struct rf_unaligned *)address)->word;
   }
 }
