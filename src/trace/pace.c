@@ -64,7 +64,9 @@ static int longness(const struct rf_slot *slot, uint64_t least) {
 RF_PRESERVE_ALL void rf_pace_thin(struct rf_thread *thread, struct rf_slot *slot, uint64_t now, uint64_t ended) {
   int64_t *countdown = (int64_t *)((uintptr_t)rf_no_countdowns + thread->countdowns) + slot->function;
   bool possible = thread->countdowns && slot->function < rf_countdown_capacity;
-  if (slot->next >> RF_RECORD_WEIGHT_SHIFT) return; /* an inner call of a recursive function has drawn already */
+  /* An inner call of a recursive function has drawn already; or a gap that an ended thread drew goes on, of which this call, its
+   * successor's first, saw nothing. */
+  if (slot->next >> RF_RECORD_WEIGHT_SHIFT || (possible && *countdown > 1)) return;
   uint64_t spacing = spacing_of(slot, now, ended), least = thread->least_interval;
   slot->last_exit = now;
   uint64_t wanted = least / spacing, weight = wanted >> longness(slot, least);
