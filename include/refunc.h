@@ -235,23 +235,25 @@ static inline void refunc_timer_end(struct refunc_timer *timer) {
 #define REFUNC_JOIN_(a, b) REFUNC_JOIN2_(a, b)
 
 /*
- * REFUNC_TIMER("name") { ... } times the block, REFUNC_SCOPE("name"); the rest of the scope that it stands in; the name is a string
- * literal. However it is left (return, goto, an exception in C++), it ends; only longjmp leaves it open. In C, break and
- * continue in a REFUNC_TIMER block leave the block. Signal-safe. Cost: two clock reads and about 6 ns; 1 ns without the preload.
+ * REFUNC_TIMER("name") { ... } times the block, REFUNC_SCOPE("name"); the rest of the scope that it stands
+ * in; the name is a string literal. However it is left (return, goto, an exception in C++), it ends; only
+ * longjmp leaves it open. In C, break and continue in a REFUNC_TIMER block leave the block. Signal-safe.
+ * Cost: two clock reads and about 6 ns; 1 ns without the preload.
  */
 #ifdef __cplusplus
-#define REFUNC_TIMER(name)                                                                                             \
-  if (::refunc::timer REFUNC_JOIN_(refunc_timer_, __LINE__){REFUNC_SITE_(name)}; false) {                              \
+#define REFUNC_TIMER(name)                                                                                   \
+  if (::refunc::timer REFUNC_JOIN_(refunc_timer_, __LINE__){REFUNC_SITE_(name)}; false) {                    \
   } else
-#define REFUNC_SCOPE(name) ::refunc::timer REFUNC_JOIN_(refunc_timer_, __LINE__){REFUNC_SITE_(name)}
+#define REFUNC_SCOPE(name)                                                                                   \
+  ::refunc::timer REFUNC_JOIN_(refunc_timer_, __LINE__) { REFUNC_SITE_(name) }
 #else
-#define REFUNC_TIMER(name)                                                                                             \
-  for (struct refunc_timer REFUNC_JOIN_(refunc_timer_, __LINE__) __attribute__((cleanup(refunc_timer_end))) =          \
-           refunc_timer_begin(REFUNC_SITE_(name));                                                                     \
+#define REFUNC_TIMER(name)                                                                                   \
+  for (struct refunc_timer REFUNC_JOIN_(refunc_timer_, __LINE__)                                             \
+           __attribute__((cleanup(refunc_timer_end))) = refunc_timer_begin(REFUNC_SITE_(name));              \
        REFUNC_JOIN_(refunc_timer_, __LINE__).site; refunc_timer_end(&REFUNC_JOIN_(refunc_timer_, __LINE__)))
-#define REFUNC_SCOPE(name)                                                                                             \
-  struct refunc_timer REFUNC_JOIN_(refunc_timer_, __LINE__) __attribute__((cleanup(refunc_timer_end), unused)) =       \
-      refunc_timer_begin(REFUNC_SITE_(name))
+#define REFUNC_SCOPE(name)                                                                                   \
+  struct refunc_timer REFUNC_JOIN_(refunc_timer_, __LINE__)                                                  \
+      __attribute__((cleanup(refunc_timer_end), unused)) = refunc_timer_begin(REFUNC_SITE_(name))
 #endif
 
 /* ---- monitors: a block's time, heap, system figures and validations, as a result ---- */

@@ -1,5 +1,6 @@
 /*
- * memory_monitor and MemoryLeakDetector: an alert when resident memory crosses a size, and growth that goes on.
+ * memory_monitor and MemoryLeakDetector: an alert when resident memory crosses a size, and growth that goes
+ * on.
  *
  *   gcc -O2 -pthread -o memory_watch memory_watch.c
  *   refunc run -- ./memory_watch
@@ -45,6 +46,7 @@ int main(void) {
     refunc_leak_sample();
   }
   if (refunc_leak_check(10000, &report) == 1)
-    printf("leaking: %ld bytes in %lu looks, confidence %.2f\n", (long)report.growth_bytes, (unsigned long)report.samples, report.confidence);
+    printf("leaking: %ld bytes in %lu looks, confidence %.2f\n", (long)report.growth_bytes,
+           (unsigned long)report.samples, report.confidence);
   return 0;
 }

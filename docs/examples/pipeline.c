@@ -20,7 +20,8 @@ static double transform(double *data, size_t count) {
 }
 
 int main(void) {
-  struct refunc_config config = {.size = sizeof config, .timing = true, .memory = true}; /* enable_system=False */
+  struct refunc_config config = {
+      .size = sizeof config, .timing = true, .memory = true}; /* enable_system=False */
   struct refunc_monitor monitor;
   struct refunc_result result;
   char summary[256];

@@ -30,5 +30,6 @@ int main() {
   }
   refunc_result result = {};
   char summary[256] = "";
-  if (monitor.end(&result) == 0 && refunc_result_summary(&result, summary, sizeof summary) > 0) std::puts(summary);
+  if (monitor.end(&result) == 0 && refunc_result_summary(&result, summary, sizeof summary) > 0)
+    std::puts(summary);
 }

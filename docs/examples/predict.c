@@ -33,7 +33,8 @@ int main(void) {
   predict_proba(bad, 3, out);
   refunc_monitor_validate_doubles(&monitor, "probability", "out", out, 3);
   if (refunc_monitor_end(&monitor, &result) == 0)
-    printf("%lu of %lu violated, first %s\n", (unsigned long)result.violations, (unsigned long)result.validations, result.first_violation);
+    printf("%lu of %lu violated, first %s\n", (unsigned long)result.violations,
+           (unsigned long)result.validations, result.first_violation);
   printf("%g\n", out[1]);
   return 0;
 }

@@ -1,9 +1,11 @@
 /*
- * Work that begins on one thread and ends on another: requests go into a queue, a worker answers them out of order.
+ * Work that begins on one thread and ends on another: requests go into a queue, a worker answers them out of
+ * order.
  *
  *   gcc -O2 -pthread -o predictions predictions.c
  *   refunc run -- ./predictions                                 the spans that the program marks itself
- *   refunc run --config predictions.yaml -- ./predictions       and those between two of its functions, joined by an argument
+ *   refunc run --config predictions.yaml -- ./predictions       and those between two of its functions,
+ * joined by an argument
  */
 #include <pthread.h>
 #include <refunc.h>

@@ -23,7 +23,8 @@ int main(void) {
     refunc_profiler_stop(&profiler);
   }
   if (refunc_profiler_report(&profiler, &stats) == 0)
-    printf("%lu epochs, mean %.3f s, slowest %.3f s\n", (unsigned long)stats.count, stats.mean_s, stats.max_s);
+    printf("%lu epochs, mean %.3f s, slowest %.3f s\n", (unsigned long)stats.count, stats.mean_s,
+           stats.max_s);
   refunc_profiler_free(&profiler);
   return 0;
 }

@@ -8,7 +8,8 @@ int main(void) {
     puts("not under Refunc");
     return 0;
   }
-  printf("%s: %s, %lu CPUs, %.1f GiB, %s, Refunc %s\n", info.hostname, info.cpu_model, (unsigned long)info.cpu_count,
-         (double)info.memory_bytes / (1 << 30), info.kernel, info.refunc_version);
+  printf("%s: %s, %lu CPUs, %.1f GiB, %s, Refunc %s\n", info.hostname, info.cpu_model,
+         (unsigned long)info.cpu_count, (double)info.memory_bytes / (1 << 30), info.kernel,
+         info.refunc_version);
   return 0;
 }

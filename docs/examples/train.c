@@ -1,6 +1,6 @@
 /*
- * All figures of one function in one shot: from outside by its configuration (train.yaml), or inside by a monitor, whose result
- * the program gets.
+ * All figures of one function in one shot: from outside by its configuration (train.yaml), or inside by a
+ * monitor, whose result the program gets.
  *
  *   gcc -O2 -o train train.c
  *   refunc run --config train.yaml -- ./train
@@ -25,7 +25,8 @@ __attribute__((noinline)) double train_epoch(double *weights, size_t count) {
 
 int main(void) {
   /* MonitoringConfig(enable_timing=True, enable_memory=True, enable_system=True, print_results=True) */
-  struct refunc_config config = {.size = sizeof config, .timing = true, .memory = true, .system = true, .print_results = true};
+  struct refunc_config config = {
+      .size = sizeof config, .timing = true, .memory = true, .system = true, .print_results = true};
   struct refunc_monitor monitor;
   struct refunc_result result; /* return_results=True */
   size_t count = 200000;
@@ -35,8 +36,8 @@ int main(void) {
   refunc_monitor_begin(&monitor, "epoch", &config);
   double loss = train_epoch(weights, count);
   if (refunc_monitor_end(&monitor, &result) == 0)
-    printf("peak %ld bytes, %lu allocations, CPU %s\n", (long)result.peak_bytes, (unsigned long)result.alloc_calls,
-           result.cpu_ratio > 0 ? "known" : "unknown");
+    printf("peak %ld bytes, %lu allocations, CPU %s\n", (long)result.peak_bytes,
+           (unsigned long)result.alloc_calls, result.cpu_ratio > 0 ? "known" : "unknown");
   printf("loss %.6g\n", loss);
   free(weights);
   return 0;
