@@ -165,7 +165,7 @@ const char *rf_patch_add(const struct rf_patch_request *request, uintptr_t *body
 }
 
 static bool seal(struct region *region) {
-  if (region->sealed) return true;
+  if (region->sealed || !region->used) return true; /* an empty one stays writable for the next round */
   region->sealed = region->used;
   rf_frames_publish(&region->frames, (uintptr_t)region->start, region->used);
   return rf_syscall(SYS_mprotect, region->start, REGION_BYTES, PROT_READ | PROT_EXEC) == 0;

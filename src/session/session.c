@@ -299,17 +299,25 @@ void rf_session_start(int argc, char **argv, char **envp) {
 
 /* ---- fork and exec ---- */
 
+static __thread uint32_t heap_held; /* by a thread that forks, and by its child */
+
 struct rf_fork_token rf_session_before_fork(void) {
   struct rf_fork_token token = {.signals = rf_signals_block()};
   rf_heap_before_fork();
-  token.heap = rf_memory_fork_prepare();
+  heap_held = rf_memory_fork_prepare();
   return token;
+}
+
+/* As soon as the child needs Refunc's heap: that may be inside libc's fork, whose own functions may be timed. */
+static void give_heap(void) {
+  uint32_t held = heap_held;
+  heap_held = 0;
+  rf_memory_fork_done(held);
 }
 
 /* In a child of any kind of fork, from whoever first needs its thread. */
 static bool forked(void) {
-  struct rf_header *parent = rf_recording_header();
-  (void)parent;
+  give_heap();
   rf_recording_forget();
   rf_sampler_forget();
   rf_log_forget();
@@ -337,7 +345,7 @@ static bool forked(void) {
 }
 
 void rf_session_after_fork(struct rf_fork_token token, bool child) {
-  rf_memory_fork_done(token.heap);
+  give_heap();
   if (child && session.active) {
     rf_internal_enter();
     rf_thread_get();

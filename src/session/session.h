@@ -25,7 +25,6 @@ void rf_session_finish(int status);
 /* Around fork, on the forking thread. */
 struct rf_fork_token {
   uint64_t signals;
-  uint32_t heap;
 };
 struct rf_fork_token rf_session_before_fork(void);
 void rf_session_after_fork(struct rf_fork_token token, bool child);
