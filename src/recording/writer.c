@@ -12,6 +12,7 @@
  */
 #include "recording/writer.h"
 
+#include "base/far.h"
 #include "base/log.h"
 #include "recording/compose.h"
 #include "recording/inner.h"
@@ -46,7 +47,7 @@ static bool reserve_space(struct rf_recording *r) {
   for (uint64_t size = RESERVE_MOST; size >= RESERVE_LEAST; size /= 2) {
     if (size > allowed && size > RESERVE_LEAST) continue;
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    void *at = rf_raw_map(NULL, size, PROT_NONE, flags, -1, 0);
+    void *at = rf_raw_map((void *)rf_far_hint(96), size, PROT_NONE, flags, -1, 0);
     if (!at) continue;
     rf_raw_advise(at, size, MADV_DONTFORK);
     rf_raw_advise(at, size, MADV_DONTDUMP);
