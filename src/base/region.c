@@ -61,7 +61,8 @@ static void include_bounds(uintptr_t low, uintptr_t high) {
 /* Marked as left out of core dumps, which also tells it from the app's memory in /proc/self/smaps and keeps
  * the kernel from joining the two. */
 static void *map(size_t bytes, int protection) {
-  long at = rf_syscall(SYS_mmap, rf_far_hint(64), bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  long at = rf_syscall(SYS_mmap, rf_far_hint(64), bytes, protection,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (at < 0 && at > -4096) return NULL;
   rf_syscall(SYS_madvise, at, bytes, MADV_DONTDUMP);
   return (void *)at;
