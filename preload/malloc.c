@@ -14,6 +14,7 @@
 #include "heap/allocator.h"
 #include "heap/counters.h"
 #include "preload/export.h"
+#include "validate/memory.h"
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -51,6 +52,11 @@ EXPORT void free(void *block) {
     size_t usable = rf_app_usable_size(block);
     if (UNLIKELY(rf_track_maybe(block))) rf_track_free(thread, block, rf_track_take(block), usable);
     rf_heap_count_free(thread, usable);
+    if (UNLIKELY(usable >= RF_MEMORY_LARGE)) {
+      rf_app.free(block);
+      rf_memory_changed();
+      return;
+    }
   } else if (!rf_heap_off) {
     rf_heap_count_early(-1, 0, rf_app_usable_size(block));
   }

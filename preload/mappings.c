@@ -20,6 +20,7 @@
 #include "preload/mappings.h"
 #include "preload/next.h"
 #include "unwind/unwind.h"
+#include "validate/memory.h"
 
 #define PAGE 4096ul
 
@@ -37,6 +38,12 @@ void rf_mappings_find(void) {
   next.munmap = NEXT(munmap);
   next.mremap = (void *(*)(void *, size_t, size_t, int, ...))NEXT(mremap);
   next.mprotect = NEXT(mprotect);
+}
+
+/* Whoever remembers what can be read looks again. */
+static void memory_changed(void) {
+  rf_unwind_memory_changed();
+  rf_memory_changed();
 }
 
 static long answer(long result) {
@@ -59,7 +66,7 @@ static void count(size_t mapped, size_t unmapped) {
 
 static void *mapped(void *start, size_t bytes, int flags) {
   if (start != MAP_FAILED) count(bytes, 0);
-  if (start != MAP_FAILED && flags & MAP_FIXED) rf_unwind_memory_changed();
+  if (start != MAP_FAILED && flags & MAP_FIXED) memory_changed();
   return start;
 }
 
@@ -78,7 +85,7 @@ EXPORT void *mmap64(void *start, size_t bytes, int protection, int flags, int fd
 EXPORT int munmap(void *start, size_t bytes) {
   int result = next.munmap ? next.munmap(start, bytes) : (int)answer(rf_syscall(SYS_munmap, start, bytes));
   if (result == 0) {
-    rf_unwind_memory_changed();
+    memory_changed();
     count(0, bytes);
   }
   return result;
@@ -92,7 +99,7 @@ EXPORT void *mremap(void *start, size_t before, size_t bytes, int flags, ...) {
   void *at = next.mremap ? next.mremap(start, before, bytes, flags, place)
                          : (void *)answer(rf_syscall(SYS_mremap, start, before, bytes, flags, place));
   if (at != MAP_FAILED) {
-    rf_unwind_memory_changed();
+    memory_changed();
     count(bytes, before);
   }
   return at;
@@ -101,6 +108,6 @@ EXPORT void *mremap(void *start, size_t before, size_t bytes, int flags, ...) {
 EXPORT int mprotect(void *start, size_t bytes, int protection) {
   int result = next.mprotect ? next.mprotect(start, bytes, protection)
                              : (int)answer(rf_syscall(SYS_mprotect, start, bytes, protection));
-  if (result == 0 && !(protection & PROT_READ)) rf_unwind_memory_changed();
+  if (result == 0 && !(protection & PROT_READ)) memory_changed();
   return result;
 }

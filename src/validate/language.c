@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/options.h"
+#include "validate/automaton.h"
 
 struct reader {
   const char *at;
@@ -205,7 +206,12 @@ static bool take_expression(struct reader *r, struct rf_rule *rule) {
   }
   text[n] = '\0';
   rule->name = text;
-  return *r->at++ == '/' || (r->at--, fail(r, "the '/' at the expression's end is missing"));
+  if (*r->at != '/') return fail(r, "the '/' at the expression's end is missing");
+  r->at++;
+  char why[200];
+  struct rf_automaton *automaton = rf_automaton_new(text, why, sizeof why);
+  rf_automaton_free(automaton);
+  return automaton || fail(r, "/%s/: %s", text, why);
 }
 
 static bool take_relation(struct reader *r, enum rf_relation *relation) {

@@ -15,5 +15,8 @@ enum rf_readability { RF_UNREADABLE, RF_READABLE, RF_NOT_KNOWN }; /* not known: 
  * where not, less for large ranges. */
 enum rf_readability rf_memory_readable(uintptr_t start, size_t bytes, uintptr_t *bad);
 
+/* Blocks from here on may be given back to the kernel when they are freed. */
+#define RF_MEMORY_LARGE 65536u
+
 /* After munmap, mremap, mprotect, madvise, brk, or a large block given back. Cost: an atomic add. */
 void rf_memory_changed(void);
