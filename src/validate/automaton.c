@@ -238,10 +238,16 @@ static struct part repeated(struct builder *b, const char *text) {
   return all;
 }
 
+static bool repeats(char c) { return c == '*' || c == '+' || c == '?' || c == '{'; }
+
 static struct part piece(struct builder *b) {
   const char *text = b->at;
   struct part part = atom(b);
-  for (; !b->error[0]; b->at++)
+  bool counted = false, any = false;
+  for (; !b->error[0]; b->at++, any = true) {
+    if (repeats(*b->at) && (counted || (any && *b->at == '{')))
+      fail(b, "a repetition of a repetition: put the inner one in parentheses");
+    counted = *b->at == '{';
     if (*b->at == '*') part = star(b, part);
     else if (*b->at == '?') part = optional(b, part);
     else if (*b->at == '+') {
@@ -254,6 +260,7 @@ static struct part piece(struct builder *b) {
       part = repeated(b, text);
       b->at--;
     } else break;
+  }
   return part;
 }
 

@@ -285,7 +285,8 @@ static bool take_parameter(struct reader *r, struct rf_signature *signature, siz
   struct rf_parameter parameter = {.name = ""};
   const struct rf_type *base = take_type(r);
   if (!base || !(parameter.type = take_declarator(r, base, &parameter.name, true))) return false;
-  if (parameter.type->kind == RF_TYPE_VOID) return signature->parameters == 0 || fail(r, "a parameter of type void");
+  if (parameter.type->kind == RF_TYPE_VOID)
+    return (signature->parameters == 0 && !parameter.name[0]) || fail(r, "a parameter of type void");
   if (!usable(r, parameter.type, parameter.name)) return false;
   if (signature->parameters == MOST_PARAMETERS) return fail(r, "more than %d parameters", MOST_PARAMETERS);
   signature->parameter = rf_pool_grow(r->pool, signature->parameter, signature->parameters, capacity, sizeof parameter);
