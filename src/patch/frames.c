@@ -5,8 +5,8 @@
  *   jmp [entry]           CFA = rsp + 16
  *   body                  the function's program, where each advance goes to the moved instruction
  *
- * A published region is never changed or taken back, so that a search needs no lock: unwinding happens in
- * signal handlers.
+ * A search takes no lock, since unwinding happens in signal handlers: so a published region is never changed while a thread may stand in
+ * it, and taken back only when all code that jumped there is gone.
  */
 #include "patch/frames.h"
 
@@ -275,12 +275,40 @@ static uint32_t published_count;
 static uintptr_t lowest = UINTPTR_MAX, highest;
 static int (*find_original)(void *address, struct dl_find_object *object);
 
+static void widen(const struct published *fresh) {
+  if (fresh->start < lowest) lowest = fresh->start;
+  if (fresh->end > highest) highest = fresh->end;
+}
+
+/* In the place of one that was taken back; its end is stored last and zeroed first, so that a search sees an empty range meanwhile. */
+static bool reuse(const struct published *fresh) {
+  for (uint32_t i = 0; i < published_count; i++) {
+    if (published[i].end) continue;
+    published[i].start = fresh->start;
+    published[i].section = fresh->section;
+    published[i].section_end = fresh->section_end;
+    __atomic_store_n(&published[i].end, fresh->end, __ATOMIC_RELEASE);
+    return true;
+  }
+  return false;
+}
+
+void rf_frames_take_back(uintptr_t region) {
+  for (uint32_t i = 0; i < published_count; i++) {
+    struct published *p = &published[i];
+    if (p->start != region || !p->end) continue;
+    __atomic_store_n(&p->end, 0, __ATOMIC_RELEASE);
+    p->start = 0;
+    rf_syscall(SYS_munmap, p->section, p->section_end - p->section);
+  }
+}
+
 static void remember(struct published fresh) {
   if (!published) published = rf_pages(REGIONS_MAX * sizeof *published);
+  widen(&fresh);
+  if (published && reuse(&fresh)) return;
   if (!published || published_count == REGIONS_MAX) return;
   published[published_count] = fresh;
-  if (fresh.start < lowest) lowest = fresh.start;
-  if (fresh.end > highest) highest = fresh.end;
   __atomic_store_n(&published_count, published_count + 1, __ATOMIC_RELEASE);
 }
 
@@ -320,7 +348,7 @@ static const struct published *region_of(uintptr_t address) {
   if (address < lowest || address >= highest) return NULL;
   uint32_t count = __atomic_load_n(&published_count, __ATOMIC_ACQUIRE);
   for (uint32_t i = 0; i < count; i++)
-    if (address - published[i].start < published[i].end - published[i].start) return &published[i];
+    if (address >= published[i].start && address < published[i].end) return &published[i];
   return NULL;
 }
 
@@ -350,7 +378,7 @@ bool rf_frames_expose(const void *entry) {
   uintptr_t address = loaders_function(), body;
   if (!address) return false;
   struct rf_patch_request request = {
-      .address = address, .size = 64, .limit = 64, .entry = entry, .low = address, .high = address + 64};
+      .address = address, .size = 64, .limit = 64, .entry = entry, .low = address, .high = address + 64, .anonymous = true};
   if (rf_patch_add(&request, &body)) return false;
   memcpy(&find_original, &body, sizeof body);
   return rf_patch_commit(ignore, NULL) == 0;

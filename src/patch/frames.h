@@ -30,6 +30,8 @@ void rf_frames_add(struct rf_frames *frames, uintptr_t region, size_t offset, co
                    uintptr_t function, const struct rf_frame_code *original);
 /* The region is complete: unwinders find it from now on. */
 void rf_frames_publish(struct rf_frames *frames, uintptr_t region, size_t bytes);
+/* No code jumps there any more. */
+void rf_frames_take_back(uintptr_t region);
 
 /* Makes _dl_find_object know the regions; entry: what leads from its stub to rf_find_object(). The patcher
  * must be open. false: this libc has none, or it can't be patched. */

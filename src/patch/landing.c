@@ -22,6 +22,11 @@ void rf_landing_take(uintptr_t landing) {
   taken[taken_count++] = landing;
 }
 
+void rf_landing_forget(uintptr_t low, uintptr_t high) {
+  for (size_t i = 0; i < taken_count; i++)
+    if (taken[i] >= low && taken[i] < high) taken[i--] = taken[--taken_count];
+}
+
 /* Linear: landings are few, and asked for by few functions. */
 bool rf_landing_free(uintptr_t address) {
   for (size_t i = 0; i < taken_count; i++)

@@ -10,5 +10,7 @@ struct rf_patch_request;
 uintptr_t rf_landing_find(const struct rf_patch_request *request);
 /* Whether the 5 bytes at address are free of landings, and of jumps that reach into the padding behind their function. */
 bool rf_landing_free(uintptr_t address);
+/* Landings in code that is gone. */
+void rf_landing_forget(uintptr_t low, uintptr_t high);
 /* The 5 bytes at address are used from now on. */
 void rf_landing_take(uintptr_t address);

@@ -19,6 +19,7 @@
 
 struct region {
   char *start;
+  uint32_t users;      /* functions whose stubs lie here; UINT32_MAX: it stays */
   size_t used, sealed; /* bytes; below sealed it is executable and no longer written */
   struct rf_frames frames;
   struct region *next;
@@ -30,12 +31,22 @@ struct jump {
   uintptr_t address, stub;
   uint32_t id;
   uint8_t count;
-  uint8_t bytes[RF_JUMP_BYTES];
+  uint8_t bytes[RF_JUMP_BYTES], original[RF_JUMP_BYTES];
+  uintptr_t moved[RF_JUMP_BYTES]; /* see base/change.h */
+};
+
+/* By id: what is written at the function itself, and where its stub lies; NULL: it is not patched. */
+struct place {
+  struct jump jump;
+  struct region *region;
 };
 
 static struct region *regions;
 static struct jump *jumps;
 static size_t jump_count, jump_capacity;
+static struct place *places;
+static size_t place_count;
+static struct rf_change_edit *exported;
 
 const char *rf_patch_open(void) {
   rf_internal_enter(); /* the loader may allocate for what it opens */
@@ -81,6 +92,7 @@ static bool room_for_jumps(void) {
 static struct jump *add_jump(uintptr_t address, uintptr_t stub, uint32_t id) {
   struct jump *jump = &jumps[jump_count++];
   *jump = (struct jump){.address = address, .stub = stub, .id = id, .count = RF_JUMP_BYTES};
+  memcpy(jump->original, (const void *)address, sizeof jump->original);
   rf_jump_encode(address, stub, jump->bytes);
   return jump;
 }
@@ -118,11 +130,16 @@ static enum rf_refusal try_form(const struct rf_patch_request *request, struct f
   return rf_stub_build(&build, plan);
 }
 
+static void note_moved(struct jump *jump, const struct rf_stub_plan *plan) {
+  for (size_t i = 1; i < jump->count; i++) jump->moved[i] = plan->moved[i] ? jump->stub + plan->moved[i] : 0;
+}
+
+/* What a function's own bytes become, the last jump in the queue. */
 static void plan_jumps(const struct rf_patch_request *request, struct form form, uintptr_t stub,
                        uintptr_t landing, const struct rf_stub_plan *plan) {
   uintptr_t address = request->address + plan->jump_offset;
   if (!form.brief) {
-    add_jump(address, stub, request->id);
+    note_moved(add_jump(address, stub, request->id), plan);
     if (request->size < plan->jump_offset + RF_JUMP_BYTES) rf_landing_take(address);
     return;
   }
@@ -131,6 +148,28 @@ static void plan_jumps(const struct rf_patch_request *request, struct form form,
   struct jump *jump = add_jump(address, stub, request->id);
   jump->count = RF_SHORT_JUMP_BYTES;
   rf_short_jump_encode(address, landing, jump->bytes);
+  note_moved(jump, plan);
+}
+
+static bool room_for_place(const struct rf_patch_request *request) {
+  if (request->anonymous || request->id < place_count) return true;
+  size_t count = place_count ? place_count * 2 : 256;
+  while (count <= request->id) count *= 2;
+  struct place *grown = rf_realloc(places, count * sizeof *grown);
+  if (!grown) return false;
+  memset(grown + place_count, 0, (count - place_count) * sizeof *grown);
+  places = grown;
+  place_count = count;
+  return true;
+}
+
+static void note_place(const struct rf_patch_request *request, struct region *region) {
+  if (request->anonymous) {
+    region->users = UINT32_MAX;
+    return;
+  }
+  places[request->id] = (struct place){jumps[jump_count - 1], region};
+  if (region->users != UINT32_MAX) region->users++;
 }
 
 static void describe(struct region *region, const struct rf_patch_request *request,
@@ -146,7 +185,7 @@ const char *rf_patch_add(const struct rf_patch_request *request, uintptr_t *body
   static struct rf_stub_plan plan; /* too large for a small stack; one planner at a time */
   struct region *region = region_for(request);
   if (!region) return rf_refusal_text(RF_REFUSE_OUT_OF_REACH);
-  if (!room_for_jumps()) return "no memory";
+  if (!room_for_jumps() || !room_for_place(request)) return "no memory";
   uintptr_t stub = (uintptr_t)region->start + region->used, landing = 0;
   enum rf_refusal refusal = RF_PATCH_OK, first = RF_PATCH_OK;
   for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
@@ -158,6 +197,7 @@ const char *rf_patch_add(const struct rf_patch_request *request, uintptr_t *body
     describe(region, request, &plan);
     region->used += (plan.length + 15) & ~(size_t)15;
     plan_jumps(request, forms[i], stub, landing, &plan);
+    note_place(request, region);
     *body = stub + plan.body_offset;
     return NULL;
   }
@@ -177,10 +217,14 @@ static bool in_sealed(uintptr_t stub) {
   return false;
 }
 
-size_t rf_patch_commit(void (*failed)(void *user, uint32_t id, const char *reason), void *user) {
-  size_t failures = 0;
+static void seal_all(void) {
   for (struct region *r = regions; r; r = r->next)
     if (!seal(r)) r->sealed = 0;
+}
+
+size_t rf_patch_commit(void (*failed)(void *user, uint32_t id, const char *reason), void *user) {
+  size_t failures = 0;
+  seal_all();
   for (size_t i = 0; i < jump_count; i++) {
     struct jump *jump = &jumps[i];
     if (in_sealed(jump->stub) && rf_text_write((void *)jump->address, jump->bytes, jump->count) == 0)
@@ -191,6 +235,62 @@ size_t rf_patch_commit(void (*failed)(void *user, uint32_t id, const char *reaso
   jump_count = 0;
   return failures;
 }
+
+/* ---- a process that runs ---- */
+
+static struct place *place_of(uint32_t id) { return id < place_count && places[id].region ? &places[id] : NULL; }
+
+void rf_patch_repeat(uint32_t id) {
+  struct place *place = place_of(id);
+  if (place && room_for_jumps()) jumps[jump_count++] = place->jump;
+}
+
+/* The jump is one instruction, so nobody stands inside it. */
+void rf_patch_restore(uint32_t id) {
+  struct place *place = place_of(id);
+  if (!place || !room_for_jumps()) return;
+  struct jump *jump = &jumps[jump_count++];
+  *jump = place->jump;
+  memcpy(jump->bytes, place->jump.original, sizeof jump->bytes);
+  memcpy(jump->original, place->jump.bytes, sizeof jump->original);
+  memset(jump->moved, 0, sizeof jump->moved);
+}
+
+const struct rf_change_edit *rf_patch_export(size_t *count) {
+  seal_all();
+  rf_free(exported);
+  exported = rf_calloc(jump_count ? jump_count : 1, sizeof *exported);
+  *count = exported ? jump_count : 0;
+  for (size_t i = 0; i < *count; i++) {
+    struct rf_change_edit *edit = &exported[i];
+    edit->address = jumps[i].address;
+    edit->count = jumps[i].count;
+    memcpy(edit->before, jumps[i].original, sizeof edit->before);
+    memcpy(edit->after, jumps[i].bytes, sizeof edit->after);
+    for (size_t k = 0; k < RF_CHANGE_JUMP; k++) edit->moved[k] = jumps[i].moved[k];
+  }
+  jump_count = 0;
+  return exported;
+}
+
+/* ---- code that is gone ---- */
+
+/* For the next library: writable again, until it is sealed again. */
+static void empty(struct region *region) {
+  if (rf_syscall(SYS_mprotect, region->start, REGION_BYTES, PROT_READ | PROT_WRITE) != 0) return;
+  rf_frames_take_back((uintptr_t)region->start);
+  region->used = region->sealed = 0;
+}
+
+void rf_patch_forget(uint32_t id) {
+  struct place *place = place_of(id);
+  if (!place) return;
+  struct region *region = place->region;
+  place->region = NULL;
+  if (region->users != UINT32_MAX && --region->users == 0 && region->sealed) empty(region);
+}
+
+void rf_patch_forget_code(uintptr_t low, uintptr_t high) { rf_landing_forget(low, high); }
 
 /* Functions start at multiples of 16 bytes: what lies behind the return up to the next one is padding. */
 static size_t empty_function(const uint8_t *code) {

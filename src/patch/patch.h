@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/change.h"
 #include "patch/branches.h"
 
 struct rf_patch_request {
@@ -24,9 +25,8 @@ struct rf_patch_request {
   uint16_t entered;       /* bit n: something branches to its byte n (patch/branches.h) */
   const struct rf_extent *functions; /* the module's, sorted, for padding between them; may be NULL */
   size_t function_count;
+  bool anonymous;         /* the id is none of a function's: it is never restored */
 };
-
-struct rf_patch; /* one patched function */
 
 /* NULL, or why nothing can be patched. */
 const char *rf_patch_open(void);
@@ -35,6 +35,17 @@ const char *rf_patch_add(const struct rf_patch_request *request, uintptr_t *body
 /* Makes the plans true; answers how many jumps could not be written (each is told to failed with the reason). */
 size_t rf_patch_commit(void (*failed)(void *user, uint32_t id, const char *reason), void *user);
 void rf_patch_close(void);
+
+/* For functions of a process that runs: plans a patched function's own bytes, or its jump once more. */
+void rf_patch_restore(uint32_t id);
+void rf_patch_repeat(uint32_t id);
+/* Instead of committing: what is planned as a list to be written by somebody who has stopped all threads. Valid until the next one. NULL
+ * and *count 0: nothing, or no memory. */
+const struct rf_change_edit *rf_patch_export(size_t *count);
+/* The function's code is gone, and the room of its stub may be used again once that is true of all in its region. */
+void rf_patch_forget(uint32_t id);
+/* Code that is gone: what lay in its padding. */
+void rf_patch_forget_code(uintptr_t low, uintptr_t high);
 
 /*
  * Puts entry in the place of a function that does nothing (the loader's notification): no decoder is needed. false when the

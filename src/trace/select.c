@@ -48,6 +48,16 @@ struct rf_traced {
   struct rf_full full;
   uint8_t build_id[20];
   uint32_t build_id_bytes;
+  uint32_t gone;   /* RF_FUNCTION_REMOVED, RF_FUNCTION_UNLOADED: it may come back under the same id; address 0: unloaded */
+  rf_ref recorded; /* its entry in functions[] */
+};
+
+/* A pattern that was added or removed while the process ran; the last one that matches a function decides. */
+struct command {
+  struct rf_pattern_set *set; /* of one */
+  bool add;
+  uint32_t hits;
+  rf_ref unmatched; /* as in state.unmatched */
 };
 
 /* One module while it is looked at. */
@@ -58,13 +68,22 @@ struct sweep {
   struct rf_extent *extents; /* of every function, to know where the next one begins */
   size_t extent_count, extent_capacity;
   uint16_t *entered; /* by candidate: which of its first bytes are branched to */
-  bool relocated;
+  bool relocated, waiting; /* waiting: its IFUNCs alone are looked at, once more */
+  struct rf_pattern_set *only; /* other functions than these are left out; NULL: none is */
 };
 
 struct seen_module {
-  uintptr_t load_address;
+  uintptr_t load_address, text_start, text_end;
   char *path;
-  uint32_t sweep; /* the last one that met it */
+  uint32_t first_sweep, sweep; /* the first and the last one that met it */
+  bool waiting;                /* it has IFUNCs that could not be resolved yet */
+  bool swept;
+};
+
+/* An IFUNC that stands in skipped[] until its library is relocated. */
+struct waiting_ifunc {
+  uintptr_t load_address;
+  rf_ref skipped;
 };
 
 static struct {
@@ -83,6 +102,11 @@ static struct {
   struct seen_module *seen;
   size_t seen_count, seen_capacity;
   uint32_t sweep;
+  struct command *commands;
+  size_t command_count, command_capacity;
+  struct waiting_ifunc *waiting;
+  size_t waiting_count, waiting_capacity;
+  struct rf_select_change *change; /* what is being done for somebody who asked; NULL: nothing */
 } state;
 
 /* Ids are given out under it, and what lies by id moves under it: a sweep's thread, and any that names a block. */
@@ -140,7 +164,7 @@ static void add_rule_patterns(void) {
 
 static bool find_rule_sets(void) {
   size_t patterns = rf_pattern_count(state.wanted);
-  state.set_of = rf_calloc(patterns, sizeof *state.set_of);
+  state.set_of = rf_calloc(patterns + 1, sizeof *state.set_of);
   if (!state.set_of) return false;
   for (size_t k = 0; k < patterns; k++)
     for (size_t i = 0; state.rules && i < state.rules->count && i < UINT16_MAX - 1; i++)
@@ -186,15 +210,14 @@ bool rf_select_start(const struct rf_select_plan *plan) {
   add_rule_patterns();
   add_list(state.excluded, plan->options, RF_OPT_TRACE_EXCLUDE);
   size_t patterns = rf_pattern_count(state.wanted);
-  if (!patterns) return false;
-  state.hits = rf_calloc(patterns, sizeof *state.hits);
-  state.wishes = rf_calloc(patterns, sizeof *state.wishes);
-  state.unmatched = rf_calloc(patterns, sizeof *state.unmatched);
+  state.hits = rf_calloc(patterns + 1, sizeof *state.hits);
+  state.wishes = rf_calloc(patterns + 1, sizeof *state.wishes);
+  state.unmatched = rf_calloc(patterns + 1, sizeof *state.unmatched);
   if (!rf_sites) rf_sites = rf_pages(RF_MOST_FUNCTIONS * sizeof *rf_sites);
   if (!state.hits || !state.wishes || !state.unmatched || !rf_sites || !find_rule_sets()) return false;
   read_wishes(plan->options);
-  rf_full_start();
-  return true;
+  if (patterns) rf_full_start();
+  return patterns != 0;
 }
 
 /* ---- collecting one module's symbols ---- */
@@ -230,7 +253,14 @@ static bool choose(const char *module, const char *name, struct choice *choice) 
   rf_pattern_match_all(state.wanted, module, name, note_hit, choice);
   choice->full.flags |= state.everywhere.flags;
   if (!choice->full.mode) choice->full.mode = state.everywhere.mode;
-  return choice->hit && rf_pattern_match(state.excluded, module, name) < 0;
+  bool wanted = choice->hit && rf_pattern_match(state.excluded, module, name) < 0;
+  for (size_t i = 0; i < state.command_count; i++) {
+    struct command *command = &state.commands[i];
+    if (rf_pattern_match(command->set, module, name) < 0) continue;
+    wanted = command->add;
+    command->hits++;
+  }
+  return wanted;
 }
 
 static bool collect_symbol(void *user, const struct rf_symbol *symbol) {
@@ -240,7 +270,8 @@ static bool collect_symbol(void *user, const struct rf_symbol *symbol) {
   s->extents = extents;
   if (symbol->kind == RF_SYMBOL_FUNCTION) extents[s->extent_count++] = (struct rf_extent){symbol->address, symbol->size};
   struct choice choice;
-  if (rf_symbol_is_cold(symbol->name) || !choose(s->module->name, symbol->name, &choice)) return true;
+  if (rf_symbol_is_cold(symbol->name) || (s->only && rf_pattern_match(s->only, s->module->name, symbol->name) < 0)) return true;
+  if (!choose(s->module->name, symbol->name, &choice)) return true;
   struct candidate *list = grow(s->candidates, s->candidate_count, &s->candidate_capacity, sizeof *list);
   if (!list) return false;
   s->candidates = list;
@@ -316,20 +347,25 @@ static char *module_name(const struct rf_module *module) {
   return last && !strcmp(last->module, module->name) ? last->module : rf_strdup(module->name);
 }
 
-static void record_skipped(const struct rf_module *module, const char *name, const char *reason) {
+static rf_ref record_skipped(const struct rf_module *module, const char *name, const char *reason) {
+  if (state.change) {
+    state.change->skipped++;
+    state.change->reason = reason;
+  }
   rf_ref *root = rf_recording_root(RF_TABLE_SKIPPED);
   struct rf_skipped_entry *entry = rf_table_append(root, RF_TABLE_SKIPPED, sizeof *entry, PER_CHUNK);
-  if (!entry) return;
+  if (!entry) return 0;
   rf_ref shown = shown_ref(name);
   entry->name = shown ? shown : rf_recording_text(name);
   entry->module = rf_recording_text(module->name);
   entry->reason = rf_recording_text(reason);
   rf_table_publish(*root);
+  return rf_recording_ref(entry);
 }
 
 static char block_module[] = "refunc.h";
 
-static bool record_function(const struct rf_traced *traced) {
+static bool record_function(struct rf_traced *traced) {
   rf_ref *root = rf_recording_root(RF_TABLE_FUNCTION);
   struct rf_function_entry *entry = rf_table_append(root, RF_TABLE_FUNCTION, sizeof *entry, PER_CHUNK);
   if (!entry) return false;
@@ -339,13 +375,21 @@ static bool record_function(const struct rf_traced *traced) {
   entry->module = rf_recording_text(traced->module);
   entry->module_path = rf_recording_text(traced->path);
   entry->mode = traced->full.mode;
-  entry->flags = traced->full.flags;
+  entry->flags = traced->full.flags | traced->gone;
   entry->module_offset = traced->offset;
   entry->size = traced->size;
   entry->build_id_bytes = traced->build_id_bytes;
   memcpy(entry->build_id, traced->build_id, sizeof entry->build_id);
+  traced->recorded = rf_recording_ref(entry);
   rf_table_publish(*root);
   return true;
+}
+
+/* It is gone, or there again. */
+static void set_gone(struct rf_traced *traced, uint32_t gone) {
+  struct rf_function_entry *entry = rf_recording_at(traced->recorded);
+  traced->gone = gone;
+  if (entry) entry->flags = traced->full.flags | gone;
 }
 
 static struct rf_full full_of_aliases(const struct candidate *first, size_t count) {
@@ -466,32 +510,79 @@ static void prepare_rules(struct sweep *s) {
   rf_free(list);
 }
 
+/*
+ * Ids of functions that were met before. Functions mostly come back in the order in which they got their ids, so the search begins
+ * behind the last one found.
+ */
+static uint32_t find_traced(bool (*is_it)(const struct rf_traced *, const struct sweep *, const struct candidate *), const struct sweep *s,
+                            const struct candidate *first) {
+  static uint32_t last;
+  for (uint32_t i = 0; i < state.count; i++) {
+    uint32_t id = (last + 1 + i) % state.count;
+    if (is_it(&state.traced[id], s, first)) return last = id;
+  }
+  return UINT32_MAX;
+}
+
+static bool is_here(const struct rf_traced *traced, const struct sweep *s, const struct candidate *first) {
+  (void)s;
+  return traced->address == first->address;
+}
+
+static bool was_unloaded(const struct rf_traced *traced, const struct sweep *s, const struct candidate *first) {
+  return traced->gone & RF_FUNCTION_UNLOADED && traced->offset == first->address - s->module->load_address &&
+         !strcmp(traced->path, s->module->path) && !strcmp(traced->name, first->name) &&
+         !memcmp(traced->build_id, s->module->build_id, sizeof traced->build_id);
+}
+
+/* A function that has an id and is mapped: it is timed, or was until it was removed. */
+static void time_again(uint32_t id) {
+  struct rf_traced *traced = &state.traced[id];
+  if (state.change) *(traced->gone ? &state.change->changed : &state.change->unchanged) += 1;
+  if (!traced->gone) return;
+  set_gone(traced, 0);
+  rf_patch_repeat(id);
+}
+
+static bool come_back(uint32_t id, const struct candidate *first) {
+  state.traced[id].address = first->address;
+  set_gone(&state.traced[id], 0);
+  return true;
+}
+
 static const char *patch(const struct sweep *s, const struct candidate *first, size_t aliases) {
   if (state.process_refusal) return state.process_refusal;
   for (size_t i = 0; i < aliases; i++) {
     const char *reason = rf_refuse_name(s->module->name, first[i].name);
     if (reason) return reason;
   }
-  if (state.count >= RF_MOST_FUNCTIONS) return "more functions than Refunc can time at once";
+  uint32_t id = find_traced(is_here, s, first);
+  if (id != UINT32_MAX) return time_again(id), NULL;
+  id = find_traced(was_unloaded, s, first);
+  bool known = id != UINT32_MAX;
+  if (!known) id = state.count;
+  if (id >= RF_MOST_FUNCTIONS) return "more functions than Refunc can time at once";
   size_t limit, size = size_of(s, first->address, &limit);
   struct rf_full full = full_of_aliases(first, aliases);
   uint16_t sets[RF_SELECT_SETS];
   struct rf_select_function ruled = with_rules(s, first, aliases, sets);
   full.every_call |= ruled.set_count != 0;
   bool plain = !ruled.set_count && !full.flags && full.mode == RF_CLOCK_PERF_COUNTER;
-  if (!plain && !rf_full_set(state.count, &full)) return "no memory";
-  struct rf_patch_request request = {.address = first->address, .size = size, .limit = limit, .id = state.count,
+  if (!plain && !(known && rf_sites[id].extra) && !rf_full_set(id, &full)) return "no memory";
+  struct rf_patch_request request = {.address = first->address, .size = size, .limit = limit, .id = id,
                                      .entry = plain ? rf_enter : ruled.set_count ? rf_enter_checked : rf_enter_full,
-                                     .countdown = countdown_of(state.count, &full), .low = s->module->text_start, .high = s->module->text_end,
+                                     .countdown = countdown_of(id, &full), .low = s->module->text_start, .high = s->module->text_end,
                                      .module = s->module,
                                      .entered = entered_bytes(s, first, aliases),
                                      .functions = s->extents, .function_count = s->extent_count};
   uintptr_t body;
   const char *reason = rf_patch_add(&request, &body);
   if (reason) return reason;
-  if (!remember(s, first, aliases, size)) return "the recording is full";
-  if (ruled.set_count) rf_full_set_checker(state.count, state.rules->make(state.count, s->module, &ruled));
-  rf_sites[state.count++].body = body;
+  if (!(known ? come_back(id, first) : remember(s, first, aliases, size))) return "the recording is full";
+  if (ruled.set_count) rf_full_set_checker(id, state.rules->make(id, s->module, &ruled));
+  rf_sites[id].body = body;
+  state.count += !known;
+  if (state.change) state.change->changed++;
   return NULL;
 }
 
@@ -508,40 +599,102 @@ static void patch_candidates(struct sweep *s) {
   give_ids(mask);
 }
 
-static void resolve_indirect(struct sweep *s) {
-  for (size_t i = 0; i < s->candidate_count; i++) {
-    struct candidate *candidate = &s->candidates[i];
-    const char *reason = candidate->ifunc ? rf_refuse_name(s->module->name, candidate->name) : NULL;
-    if (candidate->ifunc && !reason) reason = resolve_ifunc(s, candidate);
-    if (!reason) continue;
-    record_skipped(s->module, candidate->name, reason);
-    rf_free(candidate->name);
-    *candidate = s->candidates[--s->candidate_count];
-    i--;
+static void drop_candidate(struct sweep *s, size_t index) {
+  rf_free(s->candidates[index].name);
+  s->candidates[index] = s->candidates[--s->candidate_count];
+}
+
+static void await_relocation(struct sweep *s, rf_ref skipped) {
+  struct waiting_ifunc *list = grow(state.waiting, state.waiting_count, &state.waiting_capacity, sizeof *list);
+  if (!list) return;
+  state.waiting = list;
+  list[state.waiting_count++] = (struct waiting_ifunc){s->module->load_address, skipped};
+  s->waiting = true;
+}
+
+/* Those that stood in skipped[] for want of relocation are looked at now, or their library is gone. */
+static void end_waiting(uintptr_t load_address, bool timed) {
+  for (size_t i = 0; i < state.waiting_count; i++) {
+    if (state.waiting[i].load_address != load_address) continue;
+    struct rf_skipped_entry *entry = timed ? rf_recording_at(state.waiting[i].skipped) : NULL;
+    if (entry) entry->name = 0;
+    state.waiting[i--] = state.waiting[--state.waiting_count];
   }
 }
 
-static bool seen_before(const struct rf_module *module) {
-  for (size_t i = 0; i < state.seen_count; i++)
-    if (state.seen[i].load_address == module->load_address && !strcmp(state.seen[i].path, module->path)) {
-      state.seen[i].sweep = state.sweep;
-      return true;
+static void resolve_indirect(struct sweep *s) {
+  bool only_indirect = s->waiting;
+  s->waiting = false;
+  for (size_t i = 0; i < s->candidate_count; i++) {
+    struct candidate *candidate = &s->candidates[i];
+    if (!candidate->ifunc) {
+      if (only_indirect) drop_candidate(s, i--);
+      continue;
     }
+    const char *reason = rf_refuse_name(s->module->name, candidate->name);
+    bool refused = reason != NULL;
+    if (!reason) reason = resolve_ifunc(s, candidate);
+    if (!reason) continue;
+    rf_ref skipped = record_skipped(s->module, candidate->name, reason);
+    if (!refused && !s->relocated) await_relocation(s, skipped);
+    drop_candidate(s, i--);
+  }
+}
+
+/* ---- modules that come and go ---- */
+
+static struct seen_module *seen_as(const struct rf_module *module) {
+  for (size_t i = 0; i < state.seen_count; i++)
+    if (state.seen[i].load_address == module->load_address && !strcmp(state.seen[i].path, module->path)) return &state.seen[i];
+  return NULL;
+}
+
+static bool mark_present(void *user, const struct rf_module *module) {
+  (void)user;
+  struct seen_module *seen = seen_as(module);
+  if (seen) {
+    seen->sweep = state.sweep;
+    return true;
+  }
   struct seen_module *grown = grow(state.seen, state.seen_count, &state.seen_capacity, sizeof *grown);
   char *path = grown ? rf_strdup(module->path) : NULL;
   if (!path) return true;
   state.seen = grown;
-  grown[state.seen_count++] = (struct seen_module){module->load_address, path, state.sweep};
-  return false;
+  grown[state.seen_count++] = (struct seen_module){.load_address = module->load_address, .text_start = module->text_start,
+                                                   .text_end = module->text_end, .path = path,
+                                                   .first_sweep = state.sweep, .sweep = state.sweep};
+  return true;
 }
 
-/* Closed libraries: the same one may come back at the same address, unpatched. */
+static void forget_functions(const struct seen_module *module) {
+  for (uint32_t id = 0; id < state.count; id++) {
+    struct rf_traced *traced = &state.traced[id];
+    if (!traced->address || traced->address - traced->offset != module->load_address || strcmp(traced->path, module->path) != 0) continue;
+    traced->address = 0;
+    set_gone(traced, traced->gone | RF_FUNCTION_UNLOADED);
+    rf_patch_forget(id);
+  }
+  rf_patch_forget_code(module->text_start, module->text_end);
+  end_waiting(module->load_address, false);
+}
+
+/* Closed libraries: the same one, or another, may come to their addresses, unpatched. */
 static void forget_closed(void) {
   for (size_t i = 0; i < state.seen_count; i++) {
     if (state.seen[i].sweep == state.sweep) continue;
+    forget_functions(&state.seen[i]);
     rf_free(state.seen[i].path);
     state.seen[i--] = state.seen[--state.seen_count];
   }
+}
+
+/* Before what is new is patched: code at an address that was another module's is not taken for that. */
+static void meet_modules(void) {
+  state.sweep++;
+  rf_modules_visit(mark_present, NULL);
+  uint64_t mask = take_ids();
+  forget_closed();
+  give_ids(mask);
 }
 
 static void free_sweep(struct sweep *s) {
@@ -551,17 +704,34 @@ static void free_sweep(struct sweep *s) {
   rf_free(s->entered);
 }
 
-static bool sweep_module(void *user, const struct rf_module *module) {
-  if (!rf_pattern_wants_module(state.wanted, module->name) || seen_before(module)) return true;
-  struct sweep s = {.module = module, .relocated = *(bool *)user};
-  rf_symbols_visit(module, collect_symbol, &s, NULL);
-  if (s.candidate_count) {
-    resolve_indirect(&s);
-    sort(s.extents, s.extent_count, sizeof *s.extents, by_address);
-    sort(s.candidates, s.candidate_count, sizeof *s.candidates, by_address_and_name);
-    patch_candidates(&s);
+static bool is_wanted(const struct rf_module *module) {
+  if (rf_pattern_wants_module(state.wanted, module->name)) return true;
+  for (size_t i = 0; i < state.command_count; i++)
+    if (state.commands[i].add && rf_pattern_wants_module(state.commands[i].set, module->name)) return true;
+  return false;
+}
+
+static void sweep_symbols(struct sweep *s, struct seen_module *seen) {
+  rf_symbols_visit(s->module, collect_symbol, s, NULL);
+  if (s->candidate_count) {
+    resolve_indirect(s);
+    seen->waiting = s->waiting;
+    sort(s->extents, s->extent_count, sizeof *s->extents, by_address);
+    sort(s->candidates, s->candidate_count, sizeof *s->candidates, by_address_and_name);
+    if (s->candidate_count) patch_candidates(s);
   }
-  free_sweep(&s);
+  free_sweep(s);
+}
+
+/* A module is looked at once, and its IFUNCs again by the next sweep: the loader has relocated it by then. */
+static bool sweep_module(void *user, const struct rf_module *module) {
+  struct seen_module *seen = seen_as(module);
+  if (!seen || (seen->swept && !seen->waiting)) return true;
+  struct sweep s = {.module = module, .relocated = *(bool *)user || seen->first_sweep != state.sweep, .waiting = seen->waiting};
+  if (seen->waiting) end_waiting(module->load_address, true);
+  seen->waiting = false;
+  seen->swept = true;
+  if (is_wanted(module)) sweep_symbols(&s, seen);
   return true;
 }
 
@@ -589,16 +759,21 @@ static bool feed_module(void *user, const struct rf_module *module) {
   return true;
 }
 
-static void record_unmatched(size_t index, struct rf_nearest_names *names) {
-  const char *pattern = rf_pattern_text(state.wanted, index);
+static rf_ref record_unmatched(const char *pattern, struct rf_nearest_names *names) {
   rf_ref *root = rf_recording_root(RF_TABLE_UNMATCHED);
   struct rf_unmatched_entry *entry = rf_table_append(root, RF_TABLE_UNMATCHED, sizeof *entry, PER_CHUNK);
-  if (!entry) return;
+  if (!entry) return 0;
   if (names) entry->nearest = rf_recording_text(rf_nearest_names_result(names));
   entry->reason = rf_recording_text("no function of a loaded module has a name like this");
   entry->pattern = rf_recording_text(pattern);
-  state.unmatched[index] = rf_recording_ref(entry);
   rf_table_publish(*root);
+  return rf_recording_ref(entry);
+}
+
+static void withdraw_unmatched(rf_ref *unmatched) {
+  struct rf_unmatched_entry *entry = rf_recording_at(*unmatched);
+  if (entry) entry->pattern = 0;
+  *unmatched = 0;
 }
 
 static bool newly_unmatched(size_t index) { return !state.hits[index] && !state.unmatched[index]; }
@@ -610,7 +785,7 @@ static void record_all_unmatched(size_t count) {
   if (search.names) rf_modules_visit(feed_module, &search);
   for (size_t i = 0; i < count; i++) {
     struct rf_nearest_names *names = search.names ? search.names[i] : NULL;
-    if (newly_unmatched(i)) record_unmatched(i, names);
+    if (newly_unmatched(i)) state.unmatched[i] = record_unmatched(rf_pattern_text(state.wanted, i), names);
     if (names) rf_nearest_names_free(names);
   }
   rf_free(search.names);
@@ -620,10 +795,11 @@ static void record_all_unmatched(size_t count) {
 static void update_unmatched(void) {
   size_t count = rf_pattern_count(state.wanted), fresh = 0;
   for (size_t i = 0; i < count; i++) {
-    struct rf_unmatched_entry *entry = rf_recording_at(state.unmatched[i]);
-    if (state.hits[i] && entry) entry->pattern = 0;
+    if (state.hits[i]) withdraw_unmatched(&state.unmatched[i]);
     fresh += newly_unmatched(i);
   }
+  for (size_t i = 0; i < state.command_count; i++)
+    if (state.commands[i].hits) withdraw_unmatched(&state.commands[i].unmatched);
   if (fresh) record_all_unmatched(count);
 }
 
@@ -637,9 +813,25 @@ static void settle_countdowns(void) {
 }
 
 /* A fresh table each time: threads may be reading the one before, which therefore stays. */
+/* Tables take turns, since threads may still be reading an earlier one. What is outgrown stays, each twice the one before. */
+static struct rf_code_range *room_for_callers(void) {
+  enum { TURNS = 8 };
+  static struct rf_code_range *tables[TURNS];
+  static size_t capacity[TURNS];
+  static unsigned turn;
+  turn = (turn + 1) % TURNS;
+  if (state.count <= capacity[turn]) return tables[turn];
+  size_t wanted = capacity[turn] ? capacity[turn] * 2 : 128;
+  while (wanted < state.count) wanted *= 2;
+  struct rf_code_range *fresh = rf_pages(wanted * sizeof *fresh);
+  if (!fresh) return NULL;
+  capacity[turn] = wanted;
+  return tables[turn] = fresh;
+}
+
 static void publish_callers(void) {
   if (!rf_pace_active() || !state.count) return;
-  struct rf_code_range *ranges = rf_pages(state.count * sizeof *ranges);
+  struct rf_code_range *ranges = room_for_callers();
   if (!ranges) return;
   size_t count = 0;
   for (uint32_t i = 0; i < state.count; i++)
@@ -649,25 +841,136 @@ static void publish_callers(void) {
   rf_callers_publish(ranges, count);
 }
 
+static void publish(void) {
+  uint64_t mask = take_ids();
+  rf_calls_set_function_count(state.count);
+  publish_callers();
+  settle_countdowns();
+  give_ids(mask);
+}
+
 void rf_select_sweep(bool relocated) {
+  meet_modules();
+  if (!rf_pattern_count(state.wanted) && !state.command_count) return;
   const char *problem = rf_patch_open();
   if (problem) {
     rf_record_unavailable("functions", problem);
     rf_log_once(RF_LOG_WARN, "no function is timed: %s", problem);
     return;
   }
-  state.sweep++;
   rf_modules_visit(look_for_collector, NULL);
   rf_modules_visit(sweep_module, &relocated);
-  forget_closed();
-  uint64_t mask = take_ids();
-  rf_calls_set_function_count(state.count);
-  publish_callers();
-  settle_countdowns();
-  give_ids(mask);
+  publish();
   if (!state.dry) rf_patch_commit(write_failed, NULL);
   rf_patch_close();
   update_unmatched();
+}
+
+/* ---- changes while the process runs ---- */
+
+static bool change_module(void *user, const struct rf_module *module) {
+  struct command *command = user;
+  struct seen_module *seen = seen_as(module);
+  if (!seen || !rf_pattern_wants_module(command->set, module->name)) return true;
+  /* The newest may be in the loader's hands still. */
+  struct sweep s = {.module = module, .relocated = seen->first_sweep == 1 || seen->first_sweep + 1 < state.sweep, .only = command->set};
+  bool waiting = seen->waiting;
+  sweep_symbols(&s, seen);
+  seen->waiting |= waiting;
+  return true;
+}
+
+static bool is_text(const struct command *command, const char *pattern) {
+  return !strcmp(rf_pattern_text(command->set, 0), pattern);
+}
+
+/* In the place of an earlier one with the same pattern. */
+static struct command *new_command(bool add, const char *pattern, char *error, size_t error_bytes) {
+  struct command fresh = {.set = rf_pattern_set_new(), .add = add};
+  if (!fresh.set || rf_pattern_add(fresh.set, pattern, error, error_bytes) < 0) {
+    if (fresh.set) rf_pattern_set_free(fresh.set);
+    return NULL;
+  }
+  for (size_t i = 0; i < state.command_count; i++) {
+    if (!is_text(&state.commands[i], pattern)) continue;
+    fresh.unmatched = state.commands[i].unmatched;
+    rf_pattern_set_free(state.commands[i].set);
+    memmove(&state.commands[i], &state.commands[i + 1], (state.command_count - i - 1) * sizeof fresh);
+    state.command_count--;
+    break;
+  }
+  struct command *list = grow(state.commands, state.command_count, &state.command_capacity, sizeof *list);
+  if (!list) return NULL;
+  state.commands = list;
+  list[state.command_count] = fresh;
+  return &list[state.command_count++];
+}
+
+static void tell_unmatched(struct command *command, struct rf_select_change *change) {
+  const char *pattern = rf_pattern_text(command->set, 0);
+  struct rf_nearest_names *names = rf_nearest_names_new(pattern);
+  struct nearest_search search = {&names, 1};
+  if (!names) return;
+  rf_modules_visit(feed_module, &search);
+  strncpy(change->nearest, rf_nearest_names_result(names), sizeof change->nearest - 1);
+  if (!command->unmatched) command->unmatched = record_unmatched(pattern, names);
+  rf_nearest_names_free(names);
+}
+
+static void add_functions(struct command *command, struct rf_select_change *change) {
+  rf_modules_visit(look_for_collector, NULL);
+  rf_modules_visit(change_module, command);
+  if (!command->hits) tell_unmatched(command, change);
+  else withdraw_unmatched(&command->unmatched);
+}
+
+static bool has_name(struct rf_pattern_set *set, const struct rf_traced *traced) {
+  if (rf_pattern_match(set, traced->module, traced->name) >= 0) return true;
+  for (const char *name = traced->aliases; name && *name;) {
+    char one[NAME_BYTES];
+    size_t length = strcspn(name, "\n");
+    if (length < sizeof one) {
+      memcpy(one, name, length);
+      one[length] = '\0';
+      if (rf_pattern_match(set, traced->module, one) >= 0) return true;
+    }
+    name += length + (name[length] == '\n');
+  }
+  return false;
+}
+
+static void remove_functions(struct command *command, struct rf_select_change *change) {
+  for (uint32_t id = 0; id < state.count; id++) {
+    struct rf_traced *traced = &state.traced[id];
+    if (!traced->address || !has_name(command->set, traced)) continue;
+    command->hits++;
+    if (traced->gone) {
+      change->unchanged++;
+      continue;
+    }
+    set_gone(traced, RF_FUNCTION_REMOVED);
+    rf_patch_restore(id);
+    change->changed++;
+  }
+}
+
+const char *rf_select_change(bool add, const char *pattern, struct rf_select_change *change) {
+  static char error[512];
+  const char *problem = state.process_refusal ? state.process_refusal : rf_patch_open();
+  if (problem) return problem;
+  struct command *command = new_command(add, pattern, error, sizeof error);
+  if (command) {
+    rf_full_start();
+    meet_modules();
+    state.change = change;
+    (add ? add_functions : remove_functions)(command, change);
+    state.change = NULL;
+    publish();
+    change->edits = rf_patch_export(&change->edit_count);
+    if (state.process_refusal) problem = state.process_refusal;
+  }
+  rf_patch_close();
+  return command ? problem : error;
 }
 
 /* ---- named blocks: ids without code ---- */

@@ -47,6 +47,18 @@ bool rf_select_start(const struct rf_select_plan *plan);
 /* Looks at every module not seen yet, patches, records. Once at start and whenever libraries were opened. relocated: whether the new
  * modules' relocations are done, so that IFUNC resolvers may run. */
 void rf_select_sweep(bool relocated);
+/* What a change came to. */
+struct rf_change_edit;
+struct rf_select_change {
+  uint32_t changed, unchanged, skipped; /* functions */
+  const char *reason;                   /* of the last skipped one */
+  const struct rf_change_edit *edits;   /* to be written while all threads stand still; valid until the next change */
+  size_t edit_count;
+  char nearest[512]; /* names near a pattern that matches nothing, a line each */
+};
+/* Adds functions to those that are timed, or removes them, also of libraries opened later; a later change beats an earlier one. They keep
+ * their ids and figures when they come back. NULL, or why nothing was done (valid until the next change). No jump is written. */
+const char *rf_select_change(bool add, const char *pattern, struct rf_select_change *change);
 /* The id of a named block of refunc.h, made when it is new: recorded among the functions, but without code. UINT32_MAX without room. Any
  * thread, signal-safe; waits while another thread patches a module. */
 uint32_t rf_select_add_named(const char *name);

@@ -285,6 +285,12 @@ static enum rf_refusal move_twice(struct window *w, struct output *out) {
   return move_window(w, out);
 }
 
+static void note_moved(const struct window *w, uintptr_t stub, struct rf_stub_plan *plan) {
+  memset(plan->moved, 0, sizeof plan->moved);
+  for (size_t i = 0; i < w->count && w->offset[i] < w->start + RF_JUMP_BYTES; i++)
+    plan->moved[w->offset[i] - w->start] = (uint16_t)(w->moved[i] - stub);
+}
+
 enum rf_refusal rf_stub_build(const struct rf_stub_request *request, struct rf_stub_plan *plan) {
   const uint8_t *code = request->code;
   size_t bytes = request->size && request->size < request->limit ? request->size : request->limit;
@@ -304,5 +310,7 @@ enum rf_refusal rf_stub_build(const struct rf_stub_request *request, struct rf_s
   plan->body_offset = plan->length;
   plan->jump_offset = w.start;
   plan->window_bytes = w.end - w.start < request->jump_bytes ? request->jump_bytes : w.end - w.start;
-  return move_twice(&w, &out);
+  enum rf_refusal moved = move_twice(&w, &out);
+  note_moved(&w, out.stub, plan);
+  return moved;
 }
