@@ -5,8 +5,8 @@
  *   jmp [entry]           CFA = rsp + 16
  *   body                  the function's program, where each advance goes to the moved instruction
  *
- * A search takes no lock, since unwinding happens in signal handlers: so a published region is never changed while a thread may stand in
- * it, and taken back only when all code that jumped there is gone.
+ * A search takes no lock, since unwinding happens in signal handlers: so a published region is never changed
+ * while a thread may stand in it, and taken back only when all code that jumped there is gone.
  */
 #include "patch/frames.h"
 
@@ -280,7 +280,8 @@ static void widen(const struct published *fresh) {
   if (fresh->end > highest) highest = fresh->end;
 }
 
-/* In the place of one that was taken back; its end is stored last and zeroed first, so that a search sees an empty range meanwhile. */
+/* In the place of one that was taken back; its end is stored last and zeroed first, so that a search sees an
+ * empty range meanwhile. */
 static bool reuse(const struct published *fresh) {
   for (uint32_t i = 0; i < published_count; i++) {
     if (published[i].end) continue;
@@ -377,8 +378,13 @@ static void ignore(void *user, uint32_t id, const char *reason) { (void)user, (v
 bool rf_frames_expose(const void *entry) {
   uintptr_t address = loaders_function(), body;
   if (!address) return false;
-  struct rf_patch_request request = {
-      .address = address, .size = 64, .limit = 64, .entry = entry, .low = address, .high = address + 64, .anonymous = true};
+  struct rf_patch_request request = {.address = address,
+                                     .size = 64,
+                                     .limit = 64,
+                                     .entry = entry,
+                                     .low = address,
+                                     .high = address + 64,
+                                     .anonymous = true};
   if (rf_patch_add(&request, &body)) return false;
   memcpy(&find_original, &body, sizeof body);
   return rf_patch_commit(ignore, NULL) == 0;

@@ -1,7 +1,8 @@
 /*
- * Does a function keep to the platform's calling convention where timing relies on it? Across a timed call the record waits in a
- * callee-saved register (RECORD, see registers.h). Code of other languages' own conventions (virtual machines' builtins, OCaml, GHC)
- * and hand-written helpers use it as an argument or leave it changed.
+ * Does a function keep to the platform's calling convention where timing relies on it? Across a timed call
+ * the record waits in a callee-saved register (RECORD, see registers.h). Code of other languages' own
+ * conventions (virtual machines' builtins, OCaml, GHC) and hand-written helpers use it as an argument or
+ * leave it changed.
  */
 #pragma once
 
@@ -9,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Whether the function at code, of so many bytes, takes something in RECORD or changes it without saving it. Reads straight on, so a
- * function whose body stands before its prologue is suspected too. The decoder must be open. Cost: about 1 us; 50 ns an instruction
- * of functions that save nothing. */
+/* Whether the function at code, of so many bytes, takes something in RECORD or changes it without saving it.
+ * Reads straight on, so a function whose body stands before its prologue is suspected too. The decoder must
+ * be open. Cost: about 1 us; 50 ns an instruction of functions that save nothing. */
 bool rf_breaks_convention(const uint8_t *code, size_t bytes);
