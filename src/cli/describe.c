@@ -1,6 +1,6 @@
 /*
- * refunc describe: what DWARF says of functions. The library runs it with --fd N, a file that holds the requests, one a line; the answer goes
- * behind them. By hand: refunc describe MODULE OFFSET:SYMBOL...
+ * refunc describe: what DWARF says of functions. The library runs it with --fd N, a file that holds the
+ * requests, one a line; the answer goes behind them. By hand: refunc describe MODULE OFFSET:SYMBOL...
  */
 #include <stdlib.h>
 #include <string.h>
@@ -60,7 +60,8 @@ static int run_describe(int argc, char **argv) {
   const char *fd = NULL;
   while (rf_args_at_option(&args)) {
     static const char *const known[] = {"--fd", NULL};
-    if (!rf_args_value(&args, "--fd", &fd)) return rf_args_unknown(&args, RF_UNUSABLE, "describe", known, false);
+    if (!rf_args_value(&args, "--fd", &fd))
+      return rf_args_unknown(&args, RF_UNUSABLE, "describe", known, false);
     if (!fd) return rf_args_no_value(&args, RF_UNUSABLE, "describe");
   }
   if (args.next >= argc) return rf_fail(RF_UNUSABLE, "describe: which module?");
@@ -68,8 +69,9 @@ static int run_describe(int argc, char **argv) {
   return answer(fd ? atoi(fd) : -1, argv[args.next], argv + args.next + 1);
 }
 
-const struct rf_command rf_command_describe = {.name = "describe",
-                                               .usage = "MODULE OFFSET:SYMBOL...",
-                                               .summary = "types of functions' parameters, from the module's debug information",
-                                               .internal = true,
-                                               .run = run_describe};
+const struct rf_command rf_command_describe = {
+    .name = "describe",
+    .usage = "MODULE OFFSET:SYMBOL...",
+    .summary = "types of functions' parameters, from the module's debug information",
+    .internal = true,
+    .run = run_describe};

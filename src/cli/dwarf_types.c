@@ -1,6 +1,6 @@
 /*
- * See dwarf_types.h. Types get numbers as they are met, those of parameters first; a queue of them is worked off at the end, so that
- * nearer ones come first and pointers are followed only so far.
+ * See dwarf_types.h. Types get numbers as they are met, those of parameters first; a queue of them is worked
+ * off at the end, so that nearer ones come first and pointers are followed only so far.
  */
 #include "cli/dwarf_types.h"
 
@@ -15,7 +15,18 @@
 #define MOST_POINTERS 4 /* followed from a parameter; behind that types are opaque */
 #define MOST_PEELS 64
 
-enum { KIND_VOID, KIND_SIGNED, KIND_UNSIGNED, KIND_FLOAT, KIND_POINTER, KIND_REFERENCE, KIND_STRUCT, KIND_ARRAY, KIND_COMPLEX, KIND_OPAQUE };
+enum {
+  KIND_VOID,
+  KIND_SIGNED,
+  KIND_UNSIGNED,
+  KIND_FLOAT,
+  KIND_POINTER,
+  KIND_REFERENCE,
+  KIND_STRUCT,
+  KIND_ARRAY,
+  KIND_COMPLEX,
+  KIND_OPAQUE
+};
 enum { FLAG_BY_ADDRESS = 1, FLAG_CHARACTER = 2 };
 
 struct queued {
@@ -28,7 +39,7 @@ struct queued {
 struct entry {
   Dwarf_Addr address; /* in the session */
   Dwarf_Die die;
-  Dwarf_Addr own;     /* in the debug information */
+  Dwarf_Addr own; /* in the debug information */
 };
 
 struct rf_dwarf {
@@ -62,7 +73,9 @@ struct rf_dwarf *rf_dwarf_open(const char *module) {
   dwarf->session = dwfl_begin(&callbacks);
   if (dwarf->session && dwarf->type) dwarf->module = dwfl_report_offline(dwarf->session, "", module, -1);
   if (dwarf->session) dwfl_report_end(dwarf->session, NULL, NULL);
-  if (dwarf->module && dwfl_module_getelf(dwarf->module, &dwarf->file_bias) && dwfl_module_getdwarf(dwarf->module, &bias)) return dwarf;
+  if (dwarf->module && dwfl_module_getelf(dwarf->module, &dwarf->file_bias) &&
+      dwfl_module_getdwarf(dwarf->module, &bias))
+    return dwarf;
   rf_dwarf_close(dwarf);
   return NULL;
 }
@@ -72,7 +85,8 @@ struct rf_dwarf *rf_dwarf_open(const char *module) {
 /* As the end of a line: control characters would be lines of their own. */
 static void add_name(struct rf_buffer *out, const char *name) {
   rf_buffer_char(out, ' ');
-  for (const char *at = name ? name : ""; *at; at++) rf_buffer_char(out, (unsigned char)*at < 32 || *at == 127 ? '?' : *at);
+  for (const char *at = name ? name : ""; *at; at++)
+    rf_buffer_char(out, (unsigned char)*at < 32 || *at == 127 ? '?' : *at);
   rf_buffer_char(out, '\n');
 }
 
@@ -119,7 +133,8 @@ static int number_of_type(struct rf_dwarf *dwarf, Dwarf_Die *die, int pointers) 
   wanted.none = !type_die(die, &wanted.die);
   if (!wanted.none) wanted.offset = dwarf_dieoffset(&wanted.die);
   for (unsigned i = 0; i < dwarf->types; i++)
-    if (dwarf->type[i].none == wanted.none && dwarf->type[i].offset == wanted.offset && (wanted.none || dwarf->type[i].die.addr == wanted.die.addr))
+    if (dwarf->type[i].none == wanted.none && dwarf->type[i].offset == wanted.offset &&
+        (wanted.none || dwarf->type[i].die.addr == wanted.die.addr))
       return (int)i;
   if (dwarf->types == MOST_TYPES) return 0;
   dwarf->type[dwarf->types] = wanted;
@@ -134,8 +149,9 @@ struct line {
 };
 
 static void add_line(struct rf_buffer *out, const struct line *line, const char *name) {
-  rf_buffer_printf(out, "T %d %llu %llu %d %llu %d", line->kind, (unsigned long long)line->size, (unsigned long long)line->align, line->target,
-                   (unsigned long long)line->count, line->flags);
+  rf_buffer_printf(out, "T %d %llu %llu %d %llu %d", line->kind, (unsigned long long)line->size,
+                   (unsigned long long)line->align, line->target, (unsigned long long)line->count,
+                   line->flags);
   add_name(out, name);
 }
 
@@ -159,8 +175,10 @@ static void describe_number(Dwarf_Die *die, struct line *line) {
 /* An enum has an encoding, an underlying type, or neither. */
 static void describe_enum(Dwarf_Die *die, struct line *line) {
   Dwarf_Die under;
-  if (type_die(die, &under)) describe_number(&under, line);
-  else describe_number(die, line);
+  if (type_die(die, &under))
+    describe_number(&under, line);
+  else
+    describe_number(die, line);
   if (line->kind == KIND_OPAQUE) line->kind = KIND_UNSIGNED;
   line->align = line->size ? line->size : 1;
 }
@@ -206,23 +224,29 @@ static void add_bits(Dwarf_Die *member, Dwarf_Word *offset, Dwarf_Word *bits, Dw
 static void add_member(struct rf_dwarf *dwarf, Dwarf_Die *member, int pointers, struct rf_buffer *out) {
   Dwarf_Word offset = 0, bits = 0, first = 0;
   bool base = dwarf_tag(member) == DW_TAG_inheritance;
-  if ((dwarf_tag(member) != DW_TAG_member && !base) || flag_of(member, DW_AT_external) || flag_of(member, DW_AT_declaration)) return;
-  if (base && number_of(member, DW_AT_virtuality, &bits) && bits) return; /* where a virtual base lies is known at run time only */
+  if ((dwarf_tag(member) != DW_TAG_member && !base) || flag_of(member, DW_AT_external) ||
+      flag_of(member, DW_AT_declaration))
+    return;
+  if (base && number_of(member, DW_AT_virtuality, &bits) && bits)
+    return; /* where a virtual base lies is known at run time only */
   number_of(member, DW_AT_data_member_location, &offset);
   bits = 0;
   add_bits(member, &offset, &bits, &first);
-  rf_buffer_printf(out, "M %d %llu %llu %llu", number_of_type(dwarf, member, pointers), (unsigned long long)offset, (unsigned long long)bits,
-                   (unsigned long long)first);
+  rf_buffer_printf(out, "M %d %llu %llu %llu", number_of_type(dwarf, member, pointers),
+                   (unsigned long long)offset, (unsigned long long)bits, (unsigned long long)first);
   add_name(out, base ? "" : name_of(member));
 }
 
-static void describe_struct(struct rf_dwarf *dwarf, Dwarf_Die *die, int pointers, struct line *line, struct rf_buffer *members) {
+static void describe_struct(struct rf_dwarf *dwarf, Dwarf_Die *die, int pointers, struct line *line,
+                            struct rf_buffer *members) {
   Dwarf_Die child;
   Dwarf_Word convention = 0;
   if (flag_of(die, DW_AT_declaration) || pointers > MOST_POINTERS) return;
   line->kind = KIND_STRUCT;
-  if (!number_of(die, DW_AT_alignment, &line->align)) line->align = line->size % 16 ? line->size % 8 ? line->size % 4 ? 1 : 4 : 8 : 8;
-  if (number_of(die, DW_AT_calling_convention, &convention) && convention == DW_CC_pass_by_reference) line->flags = FLAG_BY_ADDRESS;
+  if (!number_of(die, DW_AT_alignment, &line->align))
+    line->align = line->size % 16 ? line->size % 8 ? line->size % 4 ? 1 : 4 : 8 : 8;
+  if (number_of(die, DW_AT_calling_convention, &convention) && convention == DW_CC_pass_by_reference)
+    line->flags = FLAG_BY_ADDRESS;
   if (dwarf_child(die, &child) == 0) do
       add_member(dwarf, &child, pointers, members);
     while (dwarf_siblingof(&child, &child) == 0);
@@ -233,8 +257,10 @@ static void describe_type(struct rf_dwarf *dwarf, struct queued *type, struct rf
   struct rf_buffer members = {0};
   Dwarf_Die *die = &type->die;
   const char *name = type->none ? "void" : name_of(die);
-  if (type->none) line.kind = KIND_VOID;
-  else number_of(die, DW_AT_byte_size, &line.size);
+  if (type->none)
+    line.kind = KIND_VOID;
+  else
+    number_of(die, DW_AT_byte_size, &line.size);
   switch (type->none ? 0 : dwarf_tag(die)) {
   case DW_TAG_base_type: describe_number(die, &line); break;
   case DW_TAG_enumeration_type: describe_enum(die, &line); break;
@@ -245,7 +271,9 @@ static void describe_type(struct rf_dwarf *dwarf, struct queued *type, struct rf
   case DW_TAG_structure_type:
   case DW_TAG_class_type:
   case DW_TAG_union_type: describe_struct(dwarf, die, type->pointers, &line, &members); break;
-  case DW_TAG_unspecified_type: line = (struct line){.kind = KIND_UNSIGNED, .size = 8, .align = 8, .target = -1}; break;
+  case DW_TAG_unspecified_type:
+    line = (struct line){.kind = KIND_UNSIGNED, .size = 8, .align = 8, .target = -1};
+    break;
   default: break;
   }
   add_line(out, &line, name);
@@ -259,7 +287,8 @@ void rf_dwarf_types(struct rf_dwarf *dwarf, struct rf_buffer *out) {
 
 /* --- functions --- */
 
-/* Compilers need not say which unit an address belongs to, so all functions of all units are looked at, once. */
+/* Compilers need not say which unit an address belongs to, so all functions of all units are looked at, once.
+ */
 struct indexing {
   struct rf_dwarf *dwarf;
   Dwarf_Addr bias;
@@ -281,7 +310,8 @@ static bool add_start(struct rf_dwarf *dwarf, const Dwarf_Die *die, Dwarf_Addr o
 static int add_entry(Dwarf_Die *die, void *user) {
   struct indexing *indexing = user;
   Dwarf_Addr own, base, end;
-  if (dwarf_entrypc(die, &own) == 0) return add_start(indexing->dwarf, die, own, indexing->bias) ? DWARF_CB_OK : DWARF_CB_ABORT;
+  if (dwarf_entrypc(die, &own) == 0)
+    return add_start(indexing->dwarf, die, own, indexing->bias) ? DWARF_CB_OK : DWARF_CB_ABORT;
   for (ptrdiff_t at = 0; (at = dwarf_ranges(die, at, &base, &own, &end)) > 0;)
     if (!add_start(indexing->dwarf, die, own, indexing->bias)) return DWARF_CB_ABORT;
   return DWARF_CB_OK;
@@ -296,14 +326,16 @@ static void index_functions(struct rf_dwarf *dwarf) {
   struct indexing indexing = {.dwarf = dwarf};
   Dwarf_Die *unit = NULL;
   dwarf->indexed = true;
-  while ((unit = dwfl_module_nextcu(dwarf->module, unit, &indexing.bias))) dwarf_getfuncs(unit, add_entry, &indexing, 0);
+  while ((unit = dwfl_module_nextcu(dwarf->module, unit, &indexing.bias)))
+    dwarf_getfuncs(unit, add_entry, &indexing, 0);
   if (dwarf->entries) qsort(dwarf->entry, dwarf->entries, sizeof *dwarf->entry, by_address);
 }
 
 static bool find_function(struct rf_dwarf *dwarf, uint64_t offset, Dwarf_Die *die, Dwarf_Addr *entry) {
   if (!dwarf->indexed) index_functions(dwarf);
   struct entry wanted = {.address = offset + dwarf->file_bias};
-  struct entry *found = dwarf->entries ? bsearch(&wanted, dwarf->entry, dwarf->entries, sizeof wanted, by_address) : NULL;
+  struct entry *found =
+      dwarf->entries ? bsearch(&wanted, dwarf->entry, dwarf->entries, sizeof wanted, by_address) : NULL;
   if (!found) return false;
   *die = found->die;
   *entry = found->own;
@@ -319,11 +351,13 @@ static unsigned count_parameters(Dwarf_Die *function) {
   return count;
 }
 
-/* A whole function's parameters in the order of its declaration: of what it is an instance of, where it is one. */
+/* A whole function's parameters in the order of its declaration: of what it is an instance of, where it is
+ * one. */
 static Dwarf_Die declared(Dwarf_Die *function) {
   Dwarf_Attribute a;
   Dwarf_Die origin;
-  if (dwarf_attr(function, DW_AT_abstract_origin, &a) && dwarf_formref_die(&a, &origin) && count_parameters(&origin) >= count_parameters(function))
+  if (dwarf_attr(function, DW_AT_abstract_origin, &a) && dwarf_formref_die(&a, &origin) &&
+      count_parameters(&origin) >= count_parameters(function))
     return origin;
   return *function;
 }
@@ -333,22 +367,27 @@ static void add_place(Dwarf_Die *parameter, Dwarf_Addr entry, struct rf_buffer *
   Dwarf_Attribute a;
   Dwarf_Op *expression = NULL;
   size_t length = 0;
-  bool located = dwarf_attr(parameter, DW_AT_location, &a) && dwarf_getlocation_addr(&a, entry, &expression, &length, 1) == 1 && length == 1;
+  bool located = dwarf_attr(parameter, DW_AT_location, &a) &&
+                 dwarf_getlocation_addr(&a, entry, &expression, &length, 1) == 1 && length == 1;
   if (located && expression->atom >= DW_OP_reg0 && expression->atom <= DW_OP_reg31)
     rf_buffer_printf(out, "r %d", expression->atom - DW_OP_reg0);
   else if (located && expression->atom == DW_OP_fbreg && (int64_t)expression->number >= 0)
     rf_buffer_printf(out, "s %lld", (long long)(int64_t)expression->number);
-  else rf_buffer_text(out, "- 0");
+  else
+    rf_buffer_text(out, "- 0");
 }
 
-static void add_parameters(struct rf_dwarf *dwarf, Dwarf_Die *function, bool clone, Dwarf_Addr entry, struct rf_buffer *out) {
+static void add_parameters(struct rf_dwarf *dwarf, Dwarf_Die *function, bool clone, Dwarf_Addr entry,
+                           struct rf_buffer *out) {
   Dwarf_Die child;
   if (dwarf_child(function, &child) != 0) return;
   do {
     if (dwarf_tag(&child) != DW_TAG_formal_parameter) continue;
     rf_buffer_printf(out, "P %d ", number_of_type(dwarf, &child, 0));
-    if (clone) add_place(&child, entry, out);
-    else rf_buffer_text(out, "- 0");
+    if (clone)
+      add_place(&child, entry, out);
+    else
+      rf_buffer_text(out, "- 0");
     add_name(out, name_of(&child));
   } while (dwarf_siblingof(&child, &child) == 0);
 }
@@ -360,7 +399,8 @@ void rf_dwarf_function(struct rf_dwarf *dwarf, uint64_t offset, const char *symb
   bool clone = symbol[rf_symbol_base_length(symbol)] != '\0';
   if (!dwarf || !find_function(dwarf, offset, &die, &entry)) {
     rf_buffer_printf(out, "E %llu", (unsigned long long)offset);
-    add_name(out, dwarf ? "the module's debug information does not know the function" : "the module has no debug information");
+    add_name(out, dwarf ? "the module's debug information does not know the function"
+                        : "the module has no debug information");
     return;
   }
   if (number_of(&die, DW_AT_calling_convention, &convention) && convention == DW_CC_nocall) {

@@ -1,6 +1,6 @@
 /*
- * What DWARF says of functions' parameters and results, as text for the library's rules; the form is described in
- * src/validate/description.c. Nothing of DWARF enters the app: this runs in the tool.
+ * What DWARF says of functions' parameters and results, as text for the library's rules; the form is
+ * described in src/validate/description.c. Nothing of DWARF enters the app: this runs in the tool.
  */
 #pragma once
 

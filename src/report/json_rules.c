@@ -5,13 +5,15 @@
 #include "report/json_rules.h"
 #include "report/symbolize.h"
 
-static void put_frames(struct rf_json *json, const struct rf_report *report, const struct rf_report_call *call) {
+static void put_frames(struct rf_json *json, const struct rf_report *report,
+                       const struct rf_report_call *call) {
   char text[2048];
   rf_json_open_flat(json, "stack", '[');
   for (size_t i = 0; i < call->depth; i++) {
     size_t count;
     const struct rf_report_symbol *symbol = rf_symbols_of(report, &call->frame[i], &count);
-    for (size_t k = 0; k < count; k++) rf_json_text(json, NULL, rf_symbol_text(text, sizeof text, &symbol[k]));
+    for (size_t k = 0; k < count; k++)
+      rf_json_text(json, NULL, rf_symbol_text(text, sizeof text, &symbol[k]));
   }
   rf_json_close(json, ']');
 }
@@ -21,8 +23,10 @@ static void put_value(struct rf_json *json, const char *value) {
   char *end;
   double number = strtod(value, &end);
   bool plain = *value && !*end && isfinite(number) && strncmp(value, "0x", 2) != 0;
-  if (plain) rf_json_number(json, "value", number);
-  else rf_json_text(json, "value", value);
+  if (plain)
+    rf_json_number(json, "value", number);
+  else
+    rf_json_text(json, "value", value);
 }
 
 void rf_json_kept(struct rf_json *json, const struct rf_report *report, const struct rf_report_function *f) {
@@ -40,13 +44,16 @@ void rf_json_kept(struct rf_json *json, const struct rf_report *report, const st
   rf_json_close(json, ']');
 }
 
-static void put_example(struct rf_json *json, const struct rf_report *report, const struct rf_report_call *call) {
+static void put_example(struct rf_json *json, const struct rf_report *report,
+                        const struct rf_report_call *call) {
   rf_json_open_flat(json, NULL, '{');
   rf_json_number(json, "time_s", call->time_s);
   rf_json_count(json, "thread", call->thread);
   put_value(json, call->value);
-  if (call->has_index) rf_json_count(json, "index", call->index);
-  else rf_json_number(json, "index", NAN);
+  if (call->has_index)
+    rf_json_count(json, "index", call->index);
+  else
+    rf_json_number(json, "index", NAN);
   put_frames(json, report, call);
   rf_json_close(json, '}');
 }

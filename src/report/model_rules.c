@@ -44,7 +44,8 @@ static double seconds_since_start(const struct rf_reader *reader, uint64_t cycle
   return (double)(cycles - h->start_cycles) / h->cycles_per_second;
 }
 
-static void read_stack(const struct source *s, rf_ref place, const uint64_t *stack, uint32_t depth, struct rf_report_call *call) {
+static void read_stack(const struct source *s, rf_ref place, const uint64_t *stack, uint32_t depth,
+                       struct rf_report_call *call) {
   call->depth = depth <= RF_CALL_DEPTH ? depth : 0;
   call->frame = rf_arena_alloc(s->report->arena, call->depth * sizeof *call->frame + 1);
   for (size_t i = 0; i < call->depth; i++) call->frame[i] = rf_mapped_frame(s->modules, place, stack[i]);
@@ -62,7 +63,8 @@ static bool read_struct(const struct source *s, rf_ref ref, void *to, size_t byt
 static const char *value_of(const struct source *s, const struct rf_violation_example *e) {
   struct rf_arena *arena = s->report->arena;
   unsigned long long address = e->address;
-  if (e->flags & RF_EXAMPLE_UNREADABLE) return address ? rf_arena_printf(arena, "unreadable at 0x%llx", address) : "a null pointer";
+  if (e->flags & RF_EXAMPLE_UNREADABLE)
+    return address ? rf_arena_printf(arena, "unreadable at 0x%llx", address) : "a null pointer";
   if (e->flags & RF_EXAMPLE_ENDLESS) return rf_arena_printf(arena, "no end of the string at 0x%llx", address);
   if (e->flags & RF_EXAMPLE_TEXT) return rf_arena_text(arena, rf_reader_string(s->reader, e->text));
   return e->value.known ? number_text(arena, &e->value) : "unknown";
@@ -72,28 +74,40 @@ static void add_example(const struct source *s, rf_ref ref, struct rf_report_vio
   struct rf_violation_example e;
   if (!read_struct(s, ref, &e, sizeof e)) return;
   struct rf_report_call *call = rf_arena_push(s->report->arena, &v->example, v->examples++, sizeof *call);
-  *call = (struct rf_report_call){.time_s = seconds_since_start(s->reader, e.cycles), .duration_s = NAN, .thread = e.tid, .args = "",
-                                  .value = value_of(s, &e), .index = e.index};
+  *call = (struct rf_report_call){.time_s = seconds_since_start(s->reader, e.cycles),
+                                  .duration_s = NAN,
+                                  .thread = e.tid,
+                                  .args = "",
+                                  .value = value_of(s, &e),
+                                  .index = e.index};
   call->has_index = e.flags & RF_EXAMPLE_INDEX;
   read_stack(s, ref, e.stack, e.depth, call);
 }
 
-static struct rf_report_violation *violation_of(const struct source *s, const struct rf_violation_entry *entry) {
+static struct rf_report_violation *violation_of(const struct source *s,
+                                                const struct rf_violation_entry *entry) {
   struct rf_report *report = s->report;
   const struct rf_report_function *f = &report->function[s->targets[entry->function]];
-  const char *parameter = rf_reader_string(s->reader, entry->parameter), *rule = rf_reader_string(s->reader, entry->rule);
+  const char *parameter = rf_reader_string(s->reader, entry->parameter),
+             *rule = rf_reader_string(s->reader, entry->rule);
   for (size_t i = 0; i < report->violations; i++) {
     struct rf_report_violation *v = &report->violation[i];
-    if (!strcmp(v->function, f->name) && !strcmp(v->module, f->module) && !strcmp(v->parameter, parameter) && !strcmp(v->rule, rule)) return v;
+    if (!strcmp(v->function, f->name) && !strcmp(v->module, f->module) && !strcmp(v->parameter, parameter) &&
+        !strcmp(v->rule, rule))
+      return v;
   }
-  struct rf_report_violation *v = rf_arena_push(report->arena, &report->violation, report->violations++, sizeof *v);
-  *v = (struct rf_report_violation){.function = f->name, .module = f->module, .parameter = rf_arena_text(report->arena, parameter),
+  struct rf_report_violation *v =
+      rf_arena_push(report->arena, &report->violation, report->violations++, sizeof *v);
+  *v = (struct rf_report_violation){.function = f->name,
+                                    .module = f->module,
+                                    .parameter = rf_arena_text(report->arena, parameter),
                                     .rule = rf_arena_text(report->arena, rule)};
   return v;
 }
 
 static void read_violations(const struct source *s) {
-  struct rf_cursor cursor = rf_cursor_at(s->reader, rf_reader_header(s->reader)->root[RF_TABLE_VIOLATION], RF_TABLE_VIOLATION);
+  struct rf_cursor cursor =
+      rf_cursor_at(s->reader, rf_reader_header(s->reader)->root[RF_TABLE_VIOLATION], RF_TABLE_VIOLATION);
   struct rf_violation_entry entry;
   while (rf_cursor_next(&cursor, &entry, sizeof entry)) {
     if (entry.function >= s->count || (!entry.count && !entry.unchecked)) continue;
@@ -107,27 +121,32 @@ static void read_violations(const struct source *s) {
 
 /* --- kept calls --- */
 
-static const char *arguments_of(const struct source *s, const struct rf_kept_entry *entry, const struct rf_kept_call *kept) {
+static const char *arguments_of(const struct source *s, const struct rf_kept_entry *entry,
+                                const struct rf_kept_call *kept) {
   struct rf_arena *arena = s->report->arena;
   const char *name = rf_reader_string(s->reader, entry->names), *text = "";
   for (int i = 0; i < RF_KEPT_ARGUMENTS && *name; i++) {
     size_t length = strcspn(name, "\n");
     const char *value = kept->argument[i].known ? number_text(arena, &kept->argument[i]) : "?";
-    text = rf_arena_printf(arena, "%s%s%.*s=%s", text, i ? ", " : "", (int)(length < 200 ? length : 200), name, value);
+    text = rf_arena_printf(arena, "%s%s%.*s=%s", text, i ? ", " : "", (int)(length < 200 ? length : 200),
+                           name, value);
     name += length + (name[length] == '\n');
   }
   return text;
 }
 
-static void add_kept(const struct source *s, const struct rf_kept_entry *entry, rf_ref place, struct rf_report_function *f) {
+static void add_kept(const struct source *s, const struct rf_kept_entry *entry, rf_ref place,
+                     struct rf_report_function *f) {
   struct rf_kept_call kept;
   const struct rf_header *h = rf_reader_header(s->reader);
   if (!read_struct(s, place, &kept, sizeof kept) || !kept.duration) return;
   uint32_t mode = strcmp(f->mode, "perf_counter") ? RF_CLOCK_WALL : RF_CLOCK_PERF_COUNTER;
   struct rf_report_call *call = rf_arena_push(s->report->arena, &f->kept, f->kepts++, sizeof *call);
   *call = (struct rf_report_call){.time_s = seconds_since_start(s->reader, kept.cycles),
-                                  .duration_s = (double)kept.duration * rf_unit_seconds(h, mode), .thread = kept.tid,
-                                  .args = arguments_of(s, entry, &kept), .value = ""};
+                                  .duration_s = (double)kept.duration * rf_unit_seconds(h, mode),
+                                  .thread = kept.tid,
+                                  .args = arguments_of(s, entry, &kept),
+                                  .value = ""};
   read_stack(s, place, kept.stack, kept.depth, call);
 }
 
@@ -137,18 +156,21 @@ static int by_duration(const void *left, const void *right) {
 }
 
 static void read_kept(const struct source *s) {
-  struct rf_cursor cursor = rf_cursor_at(s->reader, rf_reader_header(s->reader)->root[RF_TABLE_KEPT], RF_TABLE_KEPT);
+  struct rf_cursor cursor =
+      rf_cursor_at(s->reader, rf_reader_header(s->reader)->root[RF_TABLE_KEPT], RF_TABLE_KEPT);
   struct rf_kept_entry entry;
   while (rf_cursor_next(&cursor, &entry, sizeof entry)) {
     if (entry.function >= s->count || !entry.calls) continue;
     struct rf_report_function *f = &s->report->function[s->targets[entry.function]];
-    for (uint32_t i = 0; i < RF_KEPT_CALLS; i++) add_kept(s, &entry, entry.calls + i * (uint32_t)sizeof(struct rf_kept_call), f);
+    for (uint32_t i = 0; i < RF_KEPT_CALLS; i++)
+      add_kept(s, &entry, entry.calls + i * (uint32_t)sizeof(struct rf_kept_call), f);
     if (f->kepts) qsort(f->kept, f->kepts, sizeof *f->kept, by_duration);
     if (f->kepts > RF_KEPT_CALLS) f->kepts = RF_KEPT_CALLS;
   }
 }
 
-void rf_merge_rules(struct rf_report *report, const struct rf_reader *reader, const size_t *targets, size_t count) {
+void rf_merge_rules(struct rf_report *report, const struct rf_reader *reader, const size_t *targets,
+                    size_t count) {
   const rf_ref *root = rf_reader_header(reader)->root;
   if (!root[RF_TABLE_VIOLATION] && !root[RF_TABLE_KEPT]) return;
   struct source source = {report, reader, rf_mapped_modules_read(report, reader), targets, count};

@@ -1,4 +1,5 @@
-/* See describe.h. Requests and answer share one file in memory, so that neither side can wait for the other. */
+/* See describe.h. Requests and answer share one file in memory, so that neither side can wait for the other.
+ */
 #include "session/describe.h"
 
 #include <stdio.h>

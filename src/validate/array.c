@@ -11,39 +11,39 @@
 #define BLOCK 512u
 
 /* Whether all of a block lie in [low, high]; NaN lies in none. */
-#define BLOCK_TEST(name, type, vector, lanes, mask_type)                                                               \
-  typedef type vector __attribute__((vector_size(sizeof(type) * lanes), aligned(1), may_alias));                       \
-  static bool name(const type *data, size_t count, type low, type high) {                                              \
-    typedef mask_type mask __attribute__((vector_size(sizeof(type) * lanes)));                                         \
-    mask good = ~(mask){0}, good2 = good;                                                                              \
-    size_t i = 0;                                                                                                      \
-    const vector lows = (vector){0} + low, highs = (vector){0} + high;                                                 \
-    for (; i + 2 * lanes <= count; i += 2 * lanes) {                                                                   \
-      vector a = *(const vector *)(data + i), b = *(const vector *)(data + i + lanes);                                 \
-      good &= (mask)((a >= lows) & (a <= highs));                                                                              \
-      good2 &= (mask)((b >= lows) & (b <= highs));                                                                             \
-    }                                                                                                                  \
-    good &= good2;                                                                                                     \
-    bool all = true;                                                                                                   \
-    for (size_t k = 0; k < lanes; k++) all = all && good[k];                                                           \
-    for (; i < count; i++) {                                                                                           \
-      type value;                                                                                                      \
-      memcpy(&value, data + i, sizeof value);                                                                          \
-      all = all && value >= low && value <= high;                                                                      \
-    }                                                                                                                  \
-    return all;                                                                                                        \
-  }                                                                                                                    \
-  static size_t name##_search(const type *data, size_t count, type low, type high) {                                   \
-    for (size_t at = 0; at < count; at += BLOCK) {                                                                     \
-      size_t n = count - at < BLOCK ? count - at : BLOCK;                                                              \
-      if (name(data + at, n, low, high)) continue;                                                                     \
-      for (size_t i = at; i < at + n; i++) {                                                                           \
-        type value;                                                                                                    \
-        memcpy(&value, data + i, sizeof value);                                                                        \
-        if (!(value >= low && value <= high)) return i;                                                                \
-      }                                                                                                                \
-    }                                                                                                                  \
-    return count;                                                                                                      \
+#define BLOCK_TEST(name, type, vector, lanes, mask_type)                                                     \
+  typedef type vector __attribute__((vector_size(sizeof(type) * lanes), aligned(1), may_alias));             \
+  static bool name(const type *data, size_t count, type low, type high) {                                    \
+    typedef mask_type mask __attribute__((vector_size(sizeof(type) * lanes)));                               \
+    mask good = ~(mask){0}, good2 = good;                                                                    \
+    size_t i = 0;                                                                                            \
+    const vector lows = (vector){0} + low, highs = (vector){0} + high;                                       \
+    for (; i + 2 * lanes <= count; i += 2 * lanes) {                                                         \
+      vector a = *(const vector *)(data + i), b = *(const vector *)(data + i + lanes);                       \
+      good &= (mask)((a >= lows) & (a <= highs));                                                            \
+      good2 &= (mask)((b >= lows) & (b <= highs));                                                           \
+    }                                                                                                        \
+    good &= good2;                                                                                           \
+    bool all = true;                                                                                         \
+    for (size_t k = 0; k < lanes; k++) all = all && good[k];                                                 \
+    for (; i < count; i++) {                                                                                 \
+      type value;                                                                                            \
+      memcpy(&value, data + i, sizeof value);                                                                \
+      all = all && value >= low && value <= high;                                                            \
+    }                                                                                                        \
+    return all;                                                                                              \
+  }                                                                                                          \
+  static size_t name##_search(const type *data, size_t count, type low, type high) {                         \
+    for (size_t at = 0; at < count; at += BLOCK) {                                                           \
+      size_t n = count - at < BLOCK ? count - at : BLOCK;                                                    \
+      if (name(data + at, n, low, high)) continue;                                                           \
+      for (size_t i = at; i < at + n; i++) {                                                                 \
+        type value;                                                                                          \
+        memcpy(&value, data + i, sizeof value);                                                              \
+        if (!(value >= low && value <= high)) return i;                                                      \
+      }                                                                                                      \
+    }                                                                                                        \
+    return count;                                                                                            \
   }
 
 BLOCK_TEST(doubles, double, double_vector, 2, int64_t)
@@ -74,8 +74,10 @@ static size_t search_floats(const struct rf_array_query *q) {
 
 #define CUT(value, least, most) ((value) < (least) ? (least) : (value) > (most) ? (most) : (value))
 /* Where no value of the type lies in the interval, the first element is bad. */
-#define SEARCH(name, type, least, most, low, high)                                                                     \
-  ((low) > (most) || (high) < (least) ? 0 : name##_search(q->data, q->count, (type)CUT(low, least, most), (type)CUT(high, least, most)))
+#define SEARCH(name, type, least, most, low, high)                                                           \
+  ((low) > (most) || (high) < (least)                                                                        \
+       ? 0                                                                                                   \
+       : name##_search(q->data, q->count, (type)CUT(low, least, most), (type)CUT(high, least, most)))
 
 static size_t search_signed(const struct rf_array_query *q) {
   switch (q->size) {
@@ -89,19 +91,33 @@ static size_t search_signed(const struct rf_array_query *q) {
 static size_t search_unsigned(const struct rf_array_query *q) {
   uint64_t low = (uint64_t)q->low ^ RF_DOUBLE_SIGN, high = (uint64_t)q->high ^ RF_DOUBLE_SIGN;
   switch (q->size) {
-  case 1: return low > UINT8_MAX ? 0 : uint8s_search(q->data, q->count, (uint8_t)low, high > UINT8_MAX ? UINT8_MAX : (uint8_t)high);
-  case 2: return low > UINT16_MAX ? 0 : uint16s_search(q->data, q->count, (uint16_t)low, high > UINT16_MAX ? UINT16_MAX : (uint16_t)high);
-  case 4: return low > UINT32_MAX ? 0 : uint32s_search(q->data, q->count, (uint32_t)low, high > UINT32_MAX ? UINT32_MAX : (uint32_t)high);
+  case 1:
+    return low > UINT8_MAX
+               ? 0
+               : uint8s_search(q->data, q->count, (uint8_t)low, high > UINT8_MAX ? UINT8_MAX : (uint8_t)high);
+  case 2:
+    return low > UINT16_MAX ? 0
+                            : uint16s_search(q->data, q->count, (uint16_t)low,
+                                             high > UINT16_MAX ? UINT16_MAX : (uint16_t)high);
+  case 4:
+    return low > UINT32_MAX ? 0
+                            : uint32s_search(q->data, q->count, (uint32_t)low,
+                                             high > UINT32_MAX ? UINT32_MAX : (uint32_t)high);
   default: return uint64s_search(q->data, q->count, low, high);
   }
 }
 
 void rf_array_search(struct rf_array_query *q) {
   uint32_t environment = rf_float_reset(); /* a NaN may be trapped in the app's */
-  if (q->low > q->high) q->first_bad = 0;
-  else if (q->kind == RF_NUMBER_SIGNED) q->first_bad = search_signed(q);
-  else if (q->kind == RF_NUMBER_UNSIGNED) q->first_bad = search_unsigned(q);
-  else if (q->size == 4) q->first_bad = search_floats(q);
-  else q->first_bad = doubles_search(q->data, q->count, double_of_key(q->low), double_of_key(q->high));
+  if (q->low > q->high)
+    q->first_bad = 0;
+  else if (q->kind == RF_NUMBER_SIGNED)
+    q->first_bad = search_signed(q);
+  else if (q->kind == RF_NUMBER_UNSIGNED)
+    q->first_bad = search_unsigned(q);
+  else if (q->size == 4)
+    q->first_bad = search_floats(q);
+  else
+    q->first_bad = doubles_search(q->data, q->count, double_of_key(q->low), double_of_key(q->high));
   rf_float_restore(environment);
 }

@@ -1,5 +1,6 @@
 /*
- * See automaton.h. Expression ─▶ nodes (Thompson's construction; a{2,5} reads a again and again) ─▶ sets of nodes ─▶ states.
+ * See automaton.h. Expression ─▶ nodes (Thompson's construction; a{2,5} reads a again and again) ─▶ sets of
+ * nodes ─▶ states.
  */
 #include "validate/automaton.h"
 
@@ -23,7 +24,9 @@ struct node {
   uint64_t bytes[4];
 };
 
-typedef struct { uint64_t bit[MOST_NODES / 64]; } node_set;
+typedef struct {
+  uint64_t bit[MOST_NODES / 64];
+} node_set;
 
 struct state {
   uint16_t next[256];
@@ -48,7 +51,9 @@ struct builder {
 };
 
 /* A part under construction: where it begins, and the open node at its end, whose next is to be set. */
-struct part { uint16_t first, last; };
+struct part {
+  uint16_t first, last;
+};
 
 static bool fail(struct builder *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static bool fail(struct builder *b, const char *format, ...) {
@@ -100,9 +105,12 @@ static struct part literal(struct builder *b, unsigned char byte) {
 /* ---- brackets ---- */
 
 static bool put_class(struct builder *b, struct node *node, const char *name, size_t length) {
-  static const struct { const char *name; int (*is)(int); } classes[] = {
-      {"alpha", isalpha}, {"digit", isdigit}, {"alnum", isalnum}, {"upper", isupper}, {"lower", islower}, {"space", isspace},
-      {"blank", isblank}, {"punct", ispunct}, {"print", isprint}, {"graph", isgraph}, {"cntrl", iscntrl}, {"xdigit", isxdigit}};
+  static const struct {
+    const char *name;
+    int (*is)(int);
+  } classes[] = {{"alpha", isalpha}, {"digit", isdigit}, {"alnum", isalnum}, {"upper", isupper},
+                 {"lower", islower}, {"space", isspace}, {"blank", isblank}, {"punct", ispunct},
+                 {"print", isprint}, {"graph", isgraph}, {"cntrl", iscntrl}, {"xdigit", isxdigit}};
   for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
     if (strlen(classes[i].name) != length || strncmp(classes[i].name, name, length) != 0) continue;
     for (unsigned c = 0; c < 128; c++)
@@ -130,8 +138,10 @@ static struct part bracket(struct builder *b) {
     if (low > high) fail(b, "the range %c-%c is empty", low, high);
     for (unsigned c = low; c <= high; c++) put_byte(node, c);
   }
-  if (!*b->at) fail(b, "']' is missing");
-  else b->at++;
+  if (!*b->at)
+    fail(b, "']' is missing");
+  else
+    b->at++;
   for (int i = 0; inverted && i < 4; i++) node->bytes[i] = ~node->bytes[i];
   return part;
 }
@@ -144,15 +154,19 @@ static struct part group(struct builder *b) {
   if (++b->groups > MOST_GROUPS) fail(b, "groups nest too deeply");
   struct part part = b->error[0] ? nothing(b) : alternatives(b);
   b->groups--;
-  if (*b->at == ')') b->at++;
-  else fail(b, "')' is missing");
+  if (*b->at == ')')
+    b->at++;
+  else
+    fail(b, "')' is missing");
   return part;
 }
 
 static struct part escaped(struct builder *b) {
   char c = *b->at;
-  if (!c) fail(b, "nothing follows the last backslash");
-  else b->at++;
+  if (!c)
+    fail(b, "nothing follows the last backslash");
+  else
+    b->at++;
   if (isalnum((unsigned char)c))
     fail(b, "\\%c means nothing here: POSIX has classes such as [[:digit:]], and no back references", c);
   return literal(b, (unsigned char)c);
@@ -216,8 +230,10 @@ static void bounds(struct builder *b, int *least, int *most) {
     b->at++;
     *most = repeat_number(b);
   }
-  if (*b->at == '}') b->at++;
-  else fail(b, "'}' is missing");
+  if (*b->at == '}')
+    b->at++;
+  else
+    fail(b, "'}' is missing");
   if (*least < 0 || (*most >= 0 && *most < *least)) fail(b, "a repetition is {n}, {n,} or {n,m} with n <= m");
 }
 
@@ -248,8 +264,10 @@ static struct part piece(struct builder *b) {
     if (repeats(*b->at) && (counted || (any && *b->at == '{')))
       fail(b, "a repetition of a repetition: put the inner one in parentheses");
     counted = *b->at == '{';
-    if (*b->at == '*') part = star(b, part);
-    else if (*b->at == '?') part = optional(b, part);
+    if (*b->at == '*')
+      part = star(b, part);
+    else if (*b->at == '?')
+      part = optional(b, part);
     else if (*b->at == '+') {
       const char *behind = b->at;
       b->at = text;
@@ -259,7 +277,8 @@ static struct part piece(struct builder *b) {
       b->at++;
       part = repeated(b, text);
       b->at--;
-    } else break;
+    } else
+      break;
   }
   return part;
 }
@@ -297,7 +316,8 @@ static void reach(const struct builder *b, node_set *set, uint16_t from, bool be
     const struct node *node = &b->node[n];
     if (set->bit[n / 64] >> n % 64 & 1) continue;
     set->bit[n / 64] |= 1ull << n % 64;
-    bool passes = node->kind == NODE_SPLIT || (node->kind == NODE_BEGIN && begins) || (node->kind == NODE_END && ends);
+    bool passes =
+        node->kind == NODE_SPLIT || (node->kind == NODE_BEGIN && begins) || (node->kind == NODE_END && ends);
     if (!passes || depth + 2 > sizeof stack / sizeof *stack) continue;
     stack[depth++] = node->next;
     if (node->kind == NODE_SPLIT && node->other != node->next) stack[depth++] = node->other;
@@ -335,7 +355,8 @@ static uint32_t step(struct builder *b, uint32_t from, unsigned byte, uint16_t f
   node_set set = {0};
   const node_set *before = &b->set[from];
   for (uint32_t n = 0; n < b->nodes; n++)
-    if (before->bit[n / 64] >> n % 64 & 1 && b->node[n].kind == NODE_BYTES && b->node[n].bytes[byte / 64] >> byte % 64 & 1)
+    if (before->bit[n / 64] >> n % 64 & 1 && b->node[n].kind == NODE_BYTES &&
+        b->node[n].bytes[byte / 64] >> byte % 64 & 1)
       reach(b, &set, b->node[n].next, false, false);
   reach(b, &set, first, false, false); /* a match may begin at any byte */
   return state_of(b, &set);
@@ -370,8 +391,10 @@ struct rf_automaton *rf_automaton_new(const char *expression, char *error, size_
   b.set = rf_pages(MOST_STATES * sizeof *b.set);
   if (automaton) automaton->state = rf_pages(MOST_STATES * sizeof *automaton->state);
   b.nodes = 1; /* node 0 is none */
-  if (!automaton || !b.node || !b.set || !automaton->state) fail(&b, "no memory");
-  else build(&b);
+  if (!automaton || !b.node || !b.set || !automaton->state)
+    fail(&b, "no memory");
+  else
+    build(&b);
   if (b.node) rf_pages_free(b.node, MOST_NODES * sizeof *b.node);
   if (b.set) rf_pages_free(b.set, MOST_STATES * sizeof *b.set);
   if (!error[0]) return automaton;
@@ -386,10 +409,13 @@ void rf_automaton_free(struct rf_automaton *automaton) {
 
 uint32_t rf_automaton_start(const struct rf_automaton *automaton) { return automaton->start; }
 
-uint32_t rf_automaton_feed(const struct rf_automaton *automaton, uint32_t state, const void *bytes, size_t count) {
+uint32_t rf_automaton_feed(const struct rf_automaton *automaton, uint32_t state, const void *bytes,
+                           size_t count) {
   const unsigned char *at = bytes, *end = at + count;
   while (at < end && state > RF_AUTOMATON_MATCHED) state = automaton->state[state].next[*at++];
   return state;
 }
 
-bool rf_automaton_matches_here(const struct rf_automaton *automaton, uint32_t state) { return automaton->state[state].at_end; }
+bool rf_automaton_matches_here(const struct rf_automaton *automaton, uint32_t state) {
+  return automaton->state[state].at_end;
+}

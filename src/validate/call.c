@@ -1,9 +1,10 @@
 /*
- * What happens at a call of a function with rules, spans or keep: behind the assembly of src/arch, on the app's stack.
+ * What happens at a call of a function with rules, spans or keep: behind the assembly of src/arch, on the
+ * app's stack.
  *
- *   rf_checked_enter   rules on entry ─▶ verdict (run, or return something else) ─▶ arguments kept for later ─▶ clock
- *   rf_checked_exit    clock ─▶ for each function that the record stands for, the last first (a tail call hands its record on):
- *                      rules on return, spans, keep ─▶ verdict
+ *   rf_checked_enter   rules on entry ─▶ verdict (run, or return something else) ─▶ arguments kept for later
+ * ─▶ clock rf_checked_exit    clock ─▶ for each function that the record stands for, the last first (a tail
+ * call hands its record on): rules on return, spans, keep ─▶ verdict
  *
  * The time that looking at results takes is taken out of the call's duration.
  */
@@ -17,7 +18,8 @@
 #include "validate/checker.h"
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
-#define MOST_PENDING 3u /* functions that one record can stand for, in a chain of tail calls; more go unchecked on return */
+#define MOST_PENDING                                                                                         \
+  3u /* functions that one record can stand for, in a chain of tail calls; more go unchecked on return */
 #define STACK_WORDS 8u
 
 /* One function that waits for the result, with its arguments. */
@@ -47,7 +49,8 @@ static void found(void *user, const struct rf_check *check, const struct rf_find
     return;
   }
   rf_violation_note(looking->checker, check, finding);
-  if (looking->checker->reaction == RF_REACT_CALL) rf_violation_callback_run(looking->checker, check, finding);
+  if (looking->checker->reaction == RF_REACT_CALL)
+    rf_violation_callback_run(looking->checker, check, finding);
   if (!looking->first) looking->first = check;
 }
 
@@ -65,7 +68,8 @@ static void react(const struct rf_checker *checker, struct rf_saved_call *saved)
   if (checker->reaction == RF_REACT_RETURN) give_result(&checker->substitute, saved);
 }
 
-static inline uint64_t violated(const struct rf_checker *checker, bool on_return, const struct rf_call *call) {
+static inline uint64_t violated(const struct rf_checker *checker, bool on_return,
+                                const struct rf_call *call) {
   struct looking looking; /* not filled with zeros: that alone would take longer than a rule */
   const struct rf_check *check = on_return ? checker->on_return : checker->on_entry;
   uint32_t count = on_return ? checker->return_count : checker->entry_count;
@@ -81,12 +85,16 @@ static void touch_span(const struct rf_span_point *point, const struct rf_call *
   struct rf_finding finding;
   uintptr_t bad;
   if (point->has_condition && rf_check_run(&point->condition, call, &finding) != RF_GOOD) return;
-  if (rf_scalar_read(&point->key, call, &key, &bad) != RF_GOOD) rf_span_drop(point->span);
-  else if (point->begin) rf_span_begin(point->span, key.bits, now);
-  else rf_span_end(point->span, key.bits, now);
+  if (rf_scalar_read(&point->key, call, &key, &bad) != RF_GOOD)
+    rf_span_drop(point->span);
+  else if (point->begin)
+    rf_span_begin(point->span, key.bits, now);
+  else
+    rf_span_end(point->span, key.bits, now);
 }
 
-static void touch_spans(const struct rf_checker *checker, bool on_return, const struct rf_call *call, uint64_t now) {
+static void touch_spans(const struct rf_checker *checker, bool on_return, const struct rf_call *call,
+                        uint64_t now) {
   for (uint32_t i = 0; i < checker->point_count; i++)
     if (checker->points[i].on_return == on_return) touch_span(&checker->points[i], call, now);
 }
@@ -102,7 +110,8 @@ static inline bool passed_over(const struct rf_checker *checker) {
 }
 
 /* Where the start is to be noted, which is known last of all; NULL: nothing waits. */
-static struct pending *wait_for_result(const struct rf_checker *checker, struct rf_record *record, const struct rf_call *call) {
+static struct pending *wait_for_result(const struct rf_checker *checker, struct rf_record *record,
+                                       const struct rf_call *call) {
   struct waiting *waiting = rf_record_pending(record);
   if (waiting && !(record->flags & RF_RECORD_CHECKED)) waiting->count = 0;
   if (!waiting || waiting->count == MOST_PENDING) {
@@ -130,18 +139,22 @@ RF_PRESERVE_ALL void rf_checked_enter(struct rf_record *record, struct rf_saved_
     if (runs && checker->needs_return) pending = wait_for_result(checker, record, &call);
     if (runs && checker->point_count) touch_spans(checker, false, &call, rf_cycles());
   }
-  if (LIKELY(rf_full_is_clock_alone(record->id))) record->start = rf_cycles();
-  else rf_full_enter(record);
+  if (LIKELY(rf_full_is_clock_alone(record->id)))
+    record->start = rf_cycles();
+  else
+    rf_full_enter(record);
   if (pending) pending->start = record->start;
 }
 
 /* ---- return ---- */
 
-static void look_at_result(const struct pending *pending, struct rf_record *record, struct rf_saved_call *saved, uint64_t now, uint64_t end) {
+static void look_at_result(const struct pending *pending, struct rf_record *record,
+                           struct rf_saved_call *saved, uint64_t now, uint64_t end) {
   const struct rf_checker *checker = pending->checker;
   for (int i = 0; i < 6; i++) saved->integer[i] = pending->integer[i];
   for (int i = 0; i < 8; i++) saved->vector[i] = pending->vector[i];
-  struct rf_call call = {saved, checker->stack_words ? (uintptr_t)pending->stack : record->position + sizeof(uintptr_t)};
+  struct rf_call call = {saved, checker->stack_words ? (uintptr_t)pending->stack
+                                                     : record->position + sizeof(uintptr_t)};
   touch_spans(checker, true, &call, now);
   if (violated(checker, true, &call)) react(checker, saved);
   uint64_t duration = end > pending->start ? end - pending->start : 0;
@@ -153,7 +166,8 @@ RF_PRESERVE_ALL void rf_checked_exit(struct rf_record *record, struct rf_saved_c
   uint64_t now = rf_cycles(), end = rf_full_clock(record->id, now);
   struct waiting *waiting = rf_record_pending(record);
   saved->verdict = RF_VERDICT_RUN;
-  for (uint64_t i = waiting ? waiting->count : 0; i-- && ours;) look_at_result(&waiting->pending[i], record, saved, now, end);
+  for (uint64_t i = waiting ? waiting->count : 0; i-- && ours;)
+    look_at_result(&waiting->pending[i], record, saved, now, end);
   record->flags &= ~(uint32_t)RF_RECORD_CHECKED;
   record->start += rf_full_clock(record->id, rf_cycles()) - end;
 }

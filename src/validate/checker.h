@@ -1,4 +1,5 @@
-/* Everything that is done at the calls of one function, beyond timing it: rules, spans, slow calls that are kept. Read-only while it is used. */
+/* Everything that is done at the calls of one function, beyond timing it: rules, spans, slow calls that are
+ * kept. Read-only while it is used. */
 #pragma once
 
 #include "recording/format.h"
@@ -41,7 +42,7 @@ struct rf_checker {
   uint32_t entry_count, return_count;
   struct rf_span_point *points;
   uint32_t point_count;
-  bool needs_return; /* the arguments are kept until the call returns */
+  bool needs_return;   /* the arguments are kept until the call returns */
   uint8_t stack_words; /* of the stack arguments, to be kept with them */
   enum rf_reaction reaction;
   struct rf_substitute substitute;
@@ -50,12 +51,16 @@ struct rf_checker {
   struct rf_keep keep;
 };
 
-/* violations.c: counts, and keeps an example of the first ones. Any thread, signal-safe, general registers only. */
-void rf_violation_note(const struct rf_checker *checker, const struct rf_check *check, const struct rf_finding *finding);
+/* violations.c: counts, and keeps an example of the first ones. Any thread, signal-safe, general registers
+ * only. */
+void rf_violation_note(const struct rf_checker *checker, const struct rf_check *check,
+                       const struct rf_finding *finding);
 void rf_violation_unchecked(const struct rf_check *check);
-void rf_violation_callback_run(const struct rf_checker *checker, const struct rf_check *check, const struct rf_finding *finding);
+void rf_violation_callback_run(const struct rf_checker *checker, const struct rf_check *check,
+                               const struct rf_finding *finding);
 void rf_violation_set_abort(rf_violation_abort *function);
 void rf_violation_end_process(void);
 
 /* keep.c: offers a call that took so long. */
-void rf_keep_offer(const struct rf_checker *checker, uint64_t duration, uint64_t now, const struct rf_call *call);
+void rf_keep_offer(const struct rf_checker *checker, uint64_t duration, uint64_t now,
+                   const struct rf_call *call);

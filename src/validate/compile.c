@@ -27,7 +27,7 @@ struct spot {
   struct rf_locator at;
   struct rf_place place; /* while it still lies there */
   bool placed;
-  uint32_t offset;       /* into the placed value */
+  uint32_t offset; /* into the placed value */
   uint8_t bits, first_bit;
 };
 
@@ -48,13 +48,18 @@ static void settle(struct spot *spot) {
 }
 
 static void advance(struct spot *spot, uint32_t offset) {
-  if (spot->placed) spot->offset += offset;
-  else if (spot->at.hops) spot->at.hop[spot->at.hops - 1] += (int32_t)offset;
-  else spot->at.start += (int32_t)offset;
+  if (spot->placed)
+    spot->offset += offset;
+  else if (spot->at.hops)
+    spot->at.hop[spot->at.hops - 1] += (int32_t)offset;
+  else
+    spot->at.start += (int32_t)offset;
 }
 
-static bool begin_at(struct rf_compiler *c, struct spot *spot, const struct rf_type *type, struct rf_place place, const char *name) {
-  if (place.kind == RF_PLACE_UNKNOWN) return fail(c, "where '%s' lies when the function begins is not known", name);
+static bool begin_at(struct rf_compiler *c, struct spot *spot, const struct rf_type *type,
+                     struct rf_place place, const char *name) {
+  if (place.kind == RF_PLACE_UNKNOWN)
+    return fail(c, "where '%s' lies when the function begins is not known", name);
   *spot = (struct spot){.type = type, .place = place, .placed = true};
   if (!place.by_address) return true;
   settle(spot);
@@ -77,9 +82,13 @@ static void no_parameter(struct rf_compiler *c, const char *name) {
   const char *nearest = rf_nearest(name, names, count);
   for (size_t i = 0; i < count && strlen(known) < 200; i++)
     snprintf(known + strlen(known), sizeof known - strlen(known), "%s%.40s", i ? ", " : "", names[i]);
-  if (nearest) fail(c, "there is no parameter '%s'; did you mean '%s'?", name, nearest);
-  else if (count) fail(c, "there is no parameter '%s'; the function has %s", name, known);
-  else fail(c, "there is no parameter '%s'; the function has %zu, written arg1, arg2, ...", name, c->signature->parameters);
+  if (nearest)
+    fail(c, "there is no parameter '%s'; did you mean '%s'?", name, nearest);
+  else if (count)
+    fail(c, "there is no parameter '%s'; the function has %s", name, known);
+  else
+    fail(c, "there is no parameter '%s'; the function has %zu, written arg1, arg2, ...", name,
+         c->signature->parameters);
 }
 
 /* arg1 from 1 on, else 0. */
@@ -97,7 +106,8 @@ static bool root_untyped(struct rf_compiler *c, const char *name, struct spot *s
   struct rf_leaf leaf = {0, 8, RF_LEAF_INTEGER};
   struct rf_shape shape = {8, 8, &leaf, 1, false};
   bool hidden;
-  if (!strcmp(name, "return") || !strcmp(name, "result")) return begin_at(c, spot, word, rf_place_result(&shape, &hidden), name);
+  if (!strcmp(name, "return") || !strcmp(name, "result"))
+    return begin_at(c, spot, word, rf_place_result(&shape, &hidden), name);
   if (n < 1 || n > 6)
     return fail(c, "the types of its parameters are not known: write its signature, such as "
                    "'signature: int f(const double *x, size_t n)'");
@@ -110,30 +120,39 @@ static bool root(struct rf_compiler *c, const char *name, struct spot *spot) {
   const struct rf_signature *s = c->signature;
   if (!s) return root_untyped(c, name, spot);
   for (size_t i = 0; i < s->parameters; i++)
-    if (!strcmp(s->parameter[i].name, name)) return begin_at(c, spot, s->parameter[i].type, s->parameter[i].place, name);
+    if (!strcmp(s->parameter[i].name, name))
+      return begin_at(c, spot, s->parameter[i].type, s->parameter[i].place, name);
   unsigned long n = ordinal(name);
-  if (n && n <= s->parameters) return begin_at(c, spot, s->parameter[n - 1].type, s->parameter[n - 1].place, name);
+  if (n && n <= s->parameters)
+    return begin_at(c, spot, s->parameter[n - 1].type, s->parameter[n - 1].place, name);
   if (strcmp(name, "return") && strcmp(name, "result")) return no_parameter(c, name), false;
   if (s->result->kind == RF_TYPE_VOID) return fail(c, "the function returns nothing");
   return begin_at(c, spot, s->result, s->result_place, name);
 }
 
-static bool is_pointer(const struct rf_type *type) { return type->kind == RF_TYPE_POINTER || type->kind == RF_TYPE_REFERENCE; }
+static bool is_pointer(const struct rf_type *type) {
+  return type->kind == RF_TYPE_POINTER || type->kind == RF_TYPE_REFERENCE;
+}
 
 static void no_field(struct rf_compiler *c, const struct rf_type *type, const char *name) {
   const char *names[64] = {0};
   size_t count = 0;
   for (size_t i = 0; i < type->fields && count < 64; i++) names[count++] = type->field[i].name;
   const char *nearest = rf_nearest(name, names, count);
-  if (nearest) fail(c, "%s has no field '%s'; did you mean '%s'?", type->name && type->name[0] ? type->name : "the struct", name, nearest);
-  else fail(c, "%s has no field '%s'", type->name && type->name[0] ? type->name : "the struct", name);
+  if (nearest)
+    fail(c, "%s has no field '%s'; did you mean '%s'?",
+         type->name && type->name[0] ? type->name : "the struct", name, nearest);
+  else
+    fail(c, "%s has no field '%s'", type->name && type->name[0] ? type->name : "the struct", name);
 }
 
 static bool take_field(struct rf_compiler *c, const struct rf_path_step *step, struct spot *spot) {
   if (spot->type->kind == RF_TYPE_REFERENCE && !follow(c, spot)) return false;
   bool pointer = spot->type->kind == RF_TYPE_POINTER;
-  if (step->kind == RF_STEP_ARROW && !pointer) return fail(c, "'->%s' needs a pointer; is it '.%s'?", step->name, step->name);
-  if (step->kind == RF_STEP_FIELD && pointer) return fail(c, "'.%s' on a pointer; is it '->%s'?", step->name, step->name);
+  if (step->kind == RF_STEP_ARROW && !pointer)
+    return fail(c, "'->%s' needs a pointer; is it '.%s'?", step->name, step->name);
+  if (step->kind == RF_STEP_FIELD && pointer)
+    return fail(c, "'.%s' on a pointer; is it '->%s'?", step->name, step->name);
   if (pointer && !follow(c, spot)) return false;
   if (spot->type->kind != RF_TYPE_STRUCT)
     return fail(c, "'%s' is looked for in something whose fields are not known", step->name);
@@ -155,9 +174,11 @@ static bool take_index(struct rf_compiler *c, uint64_t index, struct spot *spot)
     spot->type = spot->type->target;
   } else if (spot->type->kind != RF_TYPE_POINTER)
     return fail(c, "[%llu] needs a pointer or an array", (unsigned long long)index);
-  else if (!follow(c, spot)) return false;
+  else if (!follow(c, spot))
+    return false;
   uint64_t offset = index * spot->type->size;
-  if (!spot->type->size || offset > INT32_MAX) return fail(c, "the element's place is not known, or too far away");
+  if (!spot->type->size || offset > INT32_MAX)
+    return fail(c, "the element's place is not known, or too far away");
   advance(spot, (uint32_t)offset);
   return true;
 }
@@ -166,7 +187,8 @@ static bool find_spot(struct rf_compiler *c, const struct rf_path *path, struct 
   if (!root(c, path->root, spot)) return false;
   for (size_t i = 0; i < path->steps; i++) {
     const struct rf_path_step *step = &path->step[i];
-    if (step->kind == RF_STEP_INDEX ? !take_index(c, step->index, spot) : !take_field(c, step, spot)) return false;
+    if (step->kind == RF_STEP_INDEX ? !take_index(c, step->index, spot) : !take_field(c, step, spot))
+      return false;
   }
   return true;
 }
@@ -197,7 +219,9 @@ bool rf_compile_scalar(struct rf_compiler *c, const struct rf_path *path, struct
 
 static bool refers_to_result(const struct rf_product *product) {
   for (int i = 0; i < product->factors; i++)
-    if (!product->constant[i] && product->scalar[i].at.base == RF_PLACE_SAVED && product->scalar[i].at.start >= RF_SAVED_RAX) return true;
+    if (!product->constant[i] && product->scalar[i].at.base == RF_PLACE_SAVED &&
+        product->scalar[i].at.start >= RF_SAVED_RAX)
+      return true;
   return false;
 }
 
@@ -206,7 +230,8 @@ static bool compile_product(struct rf_compiler *c, const struct rf_rule *rule, s
   for (size_t i = 0; i < rule->terms; i++) {
     product->constant[i] = !rule->term[i].path.root;
     product->number[i] = rule->term[i].number;
-    if (product->constant[i] ? false : !rf_compile_scalar(c, &rule->term[i].path, &product->scalar[i])) return false;
+    if (product->constant[i] ? false : !rf_compile_scalar(c, &rule->term[i].path, &product->scalar[i]))
+      return false;
     uint8_t kind = product->constant[i] ? product->number[i].kind : product->scalar[i].kind;
     if (rule->terms > 1 && kind > RF_NUMBER_UNSIGNED) return fail(c, "only whole numbers can be multiplied");
   }
@@ -231,7 +256,9 @@ static uint64_t bits_of(double value) {
   return bits;
 }
 
-static struct rf_number number_of_double(double value) { return (struct rf_number){.kind = RF_NUMBER_DOUBLE, .bits = bits_of(value)}; }
+static struct rf_number number_of_double(double value) {
+  return (struct rf_number){.kind = RF_NUMBER_DOUBLE, .bits = bits_of(value)};
+}
 
 /* The number as __int128, rounded up or down; beyond 64 bits cut to something beyond 64 bits. */
 static __int128 integer_of(const struct rf_number *n, bool up) {
@@ -242,7 +269,8 @@ static __int128 integer_of(const struct rf_number *n, bool up) {
   return (__int128)rounded;
 }
 
-/* Key of the least value of a kind that is not below n (up), or the greatest that is not above it. *beyond: there is none. */
+/* Key of the least value of a kind that is not below n (up), or the greatest that is not above it. *beyond:
+ * there is none. */
 static int64_t key_of(const struct rf_number *n, uint8_t kind, bool up, bool *beyond) {
   if (kind >= RF_NUMBER_DOUBLE) {
     double value = double_of(n);
@@ -252,15 +280,20 @@ static int64_t key_of(const struct rf_number *n, uint8_t kind, bool up, bool *be
     if (!up && order > 0) value = nextafter(value, -INFINITY);
     return rf_double_key(bits_of(value));
   }
-  __int128 value = integer_of(n, up), least = kind == RF_NUMBER_SIGNED ? INT64_MIN : 0, most = kind == RF_NUMBER_SIGNED ? INT64_MAX : (__int128)UINT64_MAX;
+  __int128 value = integer_of(n, up), least = kind == RF_NUMBER_SIGNED ? INT64_MIN : 0,
+           most = kind == RF_NUMBER_SIGNED ? INT64_MAX : (__int128)UINT64_MAX;
   if (up ? value > most : value < least) *beyond = true;
   if (value < least) value = least;
   if (value > most) value = most;
   return kind == RF_NUMBER_SIGNED ? (int64_t)value : (int64_t)((uint64_t)value ^ UNSIGNED_BIAS);
 }
 
-static int64_t least_key(uint8_t kind) { return kind >= RF_NUMBER_DOUBLE ? rf_double_key(bits_of(-INFINITY)) : INT64_MIN; }
-static int64_t greatest_key(uint8_t kind) { return kind >= RF_NUMBER_DOUBLE ? rf_double_key(bits_of(INFINITY)) : INT64_MAX; }
+static int64_t least_key(uint8_t kind) {
+  return kind >= RF_NUMBER_DOUBLE ? rf_double_key(bits_of(-INFINITY)) : INT64_MIN;
+}
+static int64_t greatest_key(uint8_t kind) {
+  return kind >= RF_NUMBER_DOUBLE ? rf_double_key(bits_of(INFINITY)) : INT64_MAX;
+}
 
 static void nothing_fits(struct rf_check *check) {
   check->low = 1;
@@ -282,20 +315,27 @@ static void set_relation(struct rf_check *check, enum rf_relation relation, cons
   uint8_t kind = check->subject.kind;
   switch (relation) {
   case RF_EQUAL: set_interval(check, n, n); break;
-  case RF_NOT_EQUAL: set_interval(check, n, n); check->outside = true; break;
+  case RF_NOT_EQUAL:
+    set_interval(check, n, n);
+    check->outside = true;
+    break;
   case RF_AT_MOST: set_interval(check, NULL, n); break;
   case RF_AT_LEAST: set_interval(check, n, NULL); break;
   case RF_LESS:
     set_interval(check, NULL, n);
     exact = key_of(n, kind, true, &beyond) == check->high && !beyond;
-    if (exact && check->high == INT64_MIN) nothing_fits(check);
-    else if (exact) check->high--;
+    if (exact && check->high == INT64_MIN)
+      nothing_fits(check);
+    else if (exact)
+      check->high--;
     break;
   case RF_MORE:
     set_interval(check, n, NULL);
     exact = key_of(n, kind, false, &beyond) == check->low && !beyond;
-    if (exact && check->low == INT64_MAX) nothing_fits(check);
-    else if (exact) check->low++;
+    if (exact && check->low == INT64_MAX)
+      nothing_fits(check);
+    else if (exact)
+      check->low++;
     break;
   }
 }
@@ -307,7 +347,8 @@ static bool set_set(struct rf_compiler *c, struct rf_check *check, const struct 
   check->set = keys;
   for (size_t i = 0; i < rule->set_count; i++) {
     bool beyond = false;
-    int64_t up = key_of(&rule->set[i], check->subject.kind, true, &beyond), down = key_of(&rule->set[i], check->subject.kind, false, &beyond);
+    int64_t up = key_of(&rule->set[i], check->subject.kind, true, &beyond),
+            down = key_of(&rule->set[i], check->subject.kind, false, &beyond);
     if (up == down && !beyond) keys[check->set_count++] = up;
   }
   return true;
@@ -327,13 +368,16 @@ struct key {
 static const char *shown_name(const struct key *key) { return key->name; }
 
 /* The array that the rules on values hold for: what a pointer with a length leads to, or an array itself. */
-static bool find_elements(struct rf_compiler *c, const struct key *key, struct rf_check *check, struct spot *element) {
+static bool find_elements(struct rf_compiler *c, const struct key *key, struct rf_check *check,
+                          struct spot *element) {
   *element = key->spot;
   if (element->type->kind == RF_TYPE_REFERENCE && !follow(c, element)) return false;
   bool array = element->type->kind == RF_TYPE_ARRAY;
   uint64_t count = array ? element->type->count : 0;
-  if (array) element->type = element->type->target;
-  else if (!follow(c, element)) return false;
+  if (array)
+    element->type = element->type->target;
+  else if (!follow(c, element))
+    return false;
   check->elements = true;
   while (element->type->kind == RF_TYPE_ARRAY) {
     count *= element->type->count;
@@ -341,7 +385,8 @@ static bool find_elements(struct rf_compiler *c, const struct key *key, struct r
   }
   check->stride = element->type->size;
   if (key->length) return compile_product(c, key->length, &check->length);
-  check->length = (struct rf_product){.factors = 1, .constant = {true}, .number = {{.kind = RF_NUMBER_UNSIGNED, .bits = count}}};
+  check->length = (struct rf_product){
+      .factors = 1, .constant = {true}, .number = {{.kind = RF_NUMBER_UNSIGNED, .bits = count}}};
   return count || fail(c, "the array's length is not known: add 'length N'");
 }
 
@@ -351,36 +396,46 @@ static bool set_elements(struct rf_compiler *c, const struct key *key, struct rf
   settle(&element);
   check->subject.at = element.at;
   if (number_kind(element.type, &check->subject)) return true;
-  return fail(c, "'%s': rules on values need elements that are numbers; the pointed-to type is %s", shown_name(key),
+  return fail(c, "'%s': rules on values need elements that are numbers; the pointed-to type is %s",
+              shown_name(key),
               element.type->name && element.type->name[0] ? element.type->name : "none of known size");
 }
 
 static bool subject_pointer(struct rf_compiler *c, const struct key *key, struct rf_check *check) {
   struct spot spot = key->spot;
-  if (spot.type->kind == RF_TYPE_REFERENCE) return fail(c, "'%s' is a reference, which is never null", shown_name(key));
+  if (spot.type->kind == RF_TYPE_REFERENCE)
+    return fail(c, "'%s' is a reference, which is never null", shown_name(key));
   bool untyped = !c->signature && spot.type->kind == RF_TYPE_UNSIGNED;
   if (spot.type->kind != RF_TYPE_POINTER && !untyped)
     return fail(c, "'%s' is no pointer: 'null' and 'not null' hold for pointers", shown_name(key));
   return scalar_of(c, &spot, &check->subject);
 }
 
-static bool subject_value(struct rf_compiler *c, const struct key *key, struct rf_check *check, const struct rf_rule *rule) {
+static bool subject_value(struct rf_compiler *c, const struct key *key, struct rf_check *check,
+                          const struct rf_rule *rule) {
   struct spot spot = key->spot;
   const struct rf_type *type = spot.type;
   if (key->length || type->kind == RF_TYPE_ARRAY) return set_elements(c, key, check);
-  bool compares_pointers = type->kind == RF_TYPE_POINTER && rule->kind == RF_RULE_COMPARE && rule->terms == 1 && rule->term[0].path.root;
+  bool compares_pointers = type->kind == RF_TYPE_POINTER && rule->kind == RF_RULE_COMPARE &&
+                           rule->terms == 1 && rule->term[0].path.root;
   if (type->kind == RF_TYPE_POINTER && !compares_pointers)
-    return fail(c, "'%s' is a pointer: say how many elements the rule holds for (length n), or which one (%s[0])%s", shown_name(key),
-                shown_name(key), type->target->kind == RF_TYPE_STRUCT ? ", or which field (->)" : "");
+    return fail(
+        c, "'%s' is a pointer: say how many elements the rule holds for (length n), or which one (%s[0])%s",
+        shown_name(key), shown_name(key),
+        type->target->kind == RF_TYPE_STRUCT ? ", or which field (->)" : "");
   if (!c->signature && !key->at_return)
-    return fail(c, "'%s': without types only 'null' and 'not null' can be told: write the function's signature", shown_name(key));
-  if (type->kind == RF_TYPE_STRUCT) return fail(c, "'%s' is a struct: name the field (%s.name)", shown_name(key), shown_name(key));
+    return fail(c,
+                "'%s': without types only 'null' and 'not null' can be told: write the function's signature",
+                shown_name(key));
+  if (type->kind == RF_TYPE_STRUCT)
+    return fail(c, "'%s' is a struct: name the field (%s.name)", shown_name(key), shown_name(key));
   return scalar_of(c, &spot, &check->subject);
 }
 
 static bool set_finite(struct rf_compiler *c, struct rf_check *check) {
   struct rf_number low = number_of_double(-DBL_MAX), high = number_of_double(DBL_MAX);
-  if (check->subject.kind < RF_NUMBER_DOUBLE) return fail(c, "'finite' is for floating-point values; this one is whole");
+  if (check->subject.kind < RF_NUMBER_DOUBLE)
+    return fail(c, "'finite' is for floating-point values; this one is whole");
   set_interval(check, &low, &high);
   if (check->subject.kind == RF_NUMBER_EXTENDED) { /* beyond every double there are finite ones */
     check->low = least_key(RF_NUMBER_DOUBLE) + 1;
@@ -407,7 +462,8 @@ static bool set_null(struct rf_check *check, bool wanted) {
   return true;
 }
 
-static bool set_string(struct rf_compiler *c, const struct key *key, struct rf_check *check, const struct rf_rule *rule) {
+static bool set_string(struct rf_compiler *c, const struct key *key, struct rf_check *check,
+                       const struct rf_rule *rule) {
   struct spot element = key->spot;
   char why[200];
   check->kind = RF_CHECK_STRING;
@@ -415,8 +471,10 @@ static bool set_string(struct rf_compiler *c, const struct key *key, struct rf_c
     return fail(c, "'%s' is no string: strings are pointers to char", shown_name(key));
   if (key->length || element.type->kind == RF_TYPE_ARRAY) {
     if (!find_elements(c, key, check, &element)) return false;
-  } else if (!follow(c, &element)) return false;
-  if (!element.type->character) return fail(c, "'%s' is no string: it doesn't point to char", shown_name(key));
+  } else if (!follow(c, &element))
+    return false;
+  if (!element.type->character)
+    return fail(c, "'%s' is no string: it doesn't point to char", shown_name(key));
   settle(&element);
   check->subject = (struct rf_scalar){.at = element.at, .kind = RF_NUMBER_UNSIGNED, .size = 1};
   check->utf8 = rule->kind == RF_RULE_UTF8;
@@ -427,7 +485,8 @@ static bool set_string(struct rf_compiler *c, const struct key *key, struct rf_c
   return check->automaton || fail(c, "/%s/: %s", rule->name, why);
 }
 
-static bool set_validator(struct rf_compiler *c, const struct key *key, struct rf_check *check, const struct rf_rule *rule) {
+static bool set_validator(struct rf_compiler *c, const struct key *key, struct rf_check *check,
+                          const struct rf_rule *rule) {
   char why[200];
   check->kind = RF_CHECK_VALIDATOR;
   check->validator = rf_validator_find(rule->name, why, sizeof why);
@@ -437,7 +496,8 @@ static bool set_validator(struct rf_compiler *c, const struct key *key, struct r
   if (spot.type->kind != RF_TYPE_STRUCT) return scalar_of(c, &spot, &check->subject);
   settle(&spot);
   check->subject = (struct rf_scalar){.at = spot.at, .kind = RF_NUMBER_UNSIGNED};
-  return spot.at.hops || fail(c, "'%s': a struct by value in registers has no address to give to a validator", shown_name(key));
+  return spot.at.hops || fail(c, "'%s': a struct by value in registers has no address to give to a validator",
+                              shown_name(key));
 }
 
 static bool set_readable(struct rf_compiler *c, const struct key *key, struct rf_check *check) {
@@ -450,7 +510,8 @@ static bool set_readable(struct rf_compiler *c, const struct key *key, struct rf
   return true;
 }
 
-static bool compile_rule(struct rf_compiler *c, const struct key *key, const struct rf_rule *rule, struct rf_check *check) {
+static bool compile_rule(struct rf_compiler *c, const struct key *key, const struct rf_rule *rule,
+                         struct rf_check *check) {
   check->group = key->group;
   check->parameter = key->name;
   check->rule = rule->text;
@@ -481,7 +542,8 @@ static bool length_alone(const struct rf_rules *rules) {
 }
 
 static bool joins(const struct rf_check *a, const struct rf_check *b) {
-  return b->kind == RF_CHECK_INTERVAL && b->elements && !b->outside && a->group == b->group && a->on_return == b->on_return;
+  return b->kind == RF_CHECK_INTERVAL && b->elements && !b->outside && a->group == b->group &&
+         a->on_return == b->on_return;
 }
 
 /* Neighbouring intervals over the same elements are tried in one pass. */
@@ -508,10 +570,12 @@ static bool add_check(struct rf_compiler *c, struct rf_checks *checks, const str
 
 static bool uses_result_early(const struct rf_check *check) {
   bool subject = check->subject.at.base == RF_PLACE_SAVED && check->subject.at.start >= RF_SAVED_RAX;
-  return !check->on_return && (subject || refers_to_result(&check->length) || refers_to_result(&check->other));
+  return !check->on_return &&
+         (subject || refers_to_result(&check->length) || refers_to_result(&check->other));
 }
 
-static bool begin_key(struct rf_compiler *c, const char *name, const struct rf_rules *rules, struct key *key) {
+static bool begin_key(struct rf_compiler *c, const char *name, const struct rf_rules *rules,
+                      struct key *key) {
   struct rf_path path;
   if (!rf_path_parse(name, c->pool, &path, NULL, c->error, c->error_bytes)) return false;
   key->name = name;
@@ -523,11 +587,13 @@ static bool begin_key(struct rf_compiler *c, const char *name, const struct rf_r
   }
   if (!find_spot(c, &path, &key->spot)) return false;
   bool takes_length = is_pointer(key->spot.type) || key->spot.type->kind == RF_TYPE_ARRAY;
-  if (key->length && !takes_length) return fail(c, "'%s' is no pointer: 'length' says how many elements a pointer leads to", name);
+  if (key->length && !takes_length)
+    return fail(c, "'%s' is no pointer: 'length' says how many elements a pointer leads to", name);
   return true;
 }
 
-bool rf_compile_rules(struct rf_compiler *c, const char *name, const struct rf_rules *rules, struct rf_checks *checks) {
+bool rf_compile_rules(struct rf_compiler *c, const char *name, const struct rf_rules *rules,
+                      struct rf_checks *checks) {
   struct key key = {0};
   size_t before = checks->count;
   c->error[0] = '\0';
@@ -539,7 +605,8 @@ bool rf_compile_rules(struct rf_compiler *c, const char *name, const struct rf_r
     if (rule->kind == RF_RULE_LENGTH && !alone) continue;
     struct rf_check check = {0};
     bool good = compile_rule(c, &key, rule, &check);
-    if (good && uses_result_early(&check)) good = fail(c, "the result is known on return only: put 'on return' before the rule");
+    if (good && uses_result_early(&check))
+      good = fail(c, "the result is known on return only: put 'on return' before the rule");
     if (!good || !add_check(c, checks, &check)) {
       checks->count = before;
       return false;
@@ -549,7 +616,8 @@ bool rf_compile_rules(struct rf_compiler *c, const char *name, const struct rf_r
   return true;
 }
 
-bool rf_compile_condition(struct rf_compiler *c, const struct rf_condition *condition, struct rf_check *check) {
+bool rf_compile_condition(struct rf_compiler *c, const struct rf_condition *condition,
+                          struct rf_check *check) {
   c->error[0] = '\0';
   *check = (struct rf_check){.parameter = condition->path.root, .rule = condition->rule.text};
   return rf_compile_scalar(c, &condition->path, &check->subject) && set_compare(c, check, &condition->rule);
@@ -572,10 +640,14 @@ static bool integer_fits(const struct rf_type *type, const struct rf_number *val
   return all_ones || (n >= least && n <= most);
 }
 
-bool rf_compile_substitute(struct rf_compiler *c, const struct rf_on_violation *reaction, struct rf_substitute *s) {
+bool rf_compile_substitute(struct rf_compiler *c, const struct rf_on_violation *reaction,
+                           struct rf_substitute *s) {
   c->error[0] = '\0';
-  *s = (struct rf_substitute){.verdict = RF_VERDICT_INTEGER, .bits = {reaction->value.bits}, .error = reaction->error};
-  if (!c->signature) return rf_number_is_integer(&reaction->value) || fail(c, "'return' with a fraction needs the function's signature");
+  *s = (struct rf_substitute){
+      .verdict = RF_VERDICT_INTEGER, .bits = {reaction->value.bits}, .error = reaction->error};
+  if (!c->signature)
+    return rf_number_is_integer(&reaction->value) ||
+           fail(c, "'return' with a fraction needs the function's signature");
   const struct rf_type *type = c->signature->result;
   if (type->kind == RF_TYPE_VOID) return true;
   if (type->kind == RF_TYPE_FLOAT) {

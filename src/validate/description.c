@@ -1,11 +1,12 @@
 /*
  * What the tool says of functions from their DWARF, as text of lines:
  *
- *   T KIND SIZE ALIGN TARGET COUNT FLAGS NAME     a type; its number is its line's among the T lines, from 0; TARGET -1: none
- *   M TYPE OFFSET BITS FIRST_BIT NAME             a field of the last T that is a struct (TYPE by number)
- *   F OFFSET RESULT GIVEN                         a function; GIVEN 1: its parameters' places come with them
- *   P TYPE PLACE WHERE NAME                       its parameters; PLACE r (register WHERE), s (stack WHERE), - (by the convention, or unknown)
- *   E OFFSET REASON                               a function without a signature
+ *   T KIND SIZE ALIGN TARGET COUNT FLAGS NAME     a type; its number is its line's among the T lines, from 0;
+ * TARGET -1: none M TYPE OFFSET BITS FIRST_BIT NAME             a field of the last T that is a struct (TYPE
+ * by number) F OFFSET RESULT GIVEN                         a function; GIVEN 1: its parameters' places come
+ * with them P TYPE PLACE WHERE NAME                       its parameters; PLACE r (register WHERE), s (stack
+ * WHERE), - (by the convention, or unknown) E OFFSET REASON                               a function without
+ * a signature
  *
  * Types may refer to later ones. Nothing in it is trusted.
  */
@@ -57,11 +58,15 @@ static bool read_type(struct reader *r, char *at) {
   type->by_address = flags & 1;
   type->character = flags & 2;
   type->name = rest(at);
-  bool needs = kind == RF_TYPE_ARRAY || kind == RF_TYPE_COMPLEX || kind == RF_TYPE_POINTER || kind == RF_TYPE_REFERENCE;
-  bool scalar = kind == RF_TYPE_SIGNED || kind == RF_TYPE_UNSIGNED || kind == RF_TYPE_POINTER || kind == RF_TYPE_REFERENCE;
+  bool needs = kind == RF_TYPE_ARRAY || kind == RF_TYPE_COMPLEX || kind == RF_TYPE_POINTER ||
+               kind == RF_TYPE_REFERENCE;
+  bool scalar = kind == RF_TYPE_SIGNED || kind == RF_TYPE_UNSIGNED || kind == RF_TYPE_POINTER ||
+                kind == RF_TYPE_REFERENCE;
   if (needs && !type->target) return false;
-  if (scalar && type->size != 1 && type->size != 2 && type->size != 4 && type->size != 8) type->kind = RF_TYPE_OPAQUE;
-  if (kind == RF_TYPE_FLOAT && type->size != 4 && type->size != 8 && type->size != 16) type->kind = RF_TYPE_OPAQUE;
+  if (scalar && type->size != 1 && type->size != 2 && type->size != 4 && type->size != 8)
+    type->kind = RF_TYPE_OPAQUE;
+  if (kind == RF_TYPE_FLOAT && type->size != 4 && type->size != 8 && type->size != 16)
+    type->kind = RF_TYPE_OPAQUE;
   r->last_struct = kind == RF_TYPE_STRUCT ? r->types_seen : 0;
   r->field_capacity = 0;
   return true;
@@ -84,7 +89,8 @@ static bool read_field(struct reader *r, char *at) {
 
 static struct rf_description *add(struct reader *r, uint64_t offset) {
   struct rf_descriptions *out = r->out;
-  out->description = rf_pool_grow(r->pool, out->description, out->count, &r->capacity, sizeof *out->description);
+  out->description =
+      rf_pool_grow(r->pool, out->description, out->count, &r->capacity, sizeof *out->description);
   if (!out->description) return NULL;
   struct rf_description *fresh = &out->description[out->count++];
   *fresh = (struct rf_description){.offset = offset};
@@ -111,7 +117,8 @@ static bool read_parameter(struct reader *r, char *at) {
   if (kind == 's') parameter.place = rf_place_frame(where);
   parameter.name = rest(at);
   if (!parameter.type) return false;
-  signature->parameter = rf_pool_grow(r->pool, signature->parameter, signature->parameters, &r->parameter_capacity, sizeof parameter);
+  signature->parameter = rf_pool_grow(r->pool, signature->parameter, signature->parameters,
+                                      &r->parameter_capacity, sizeof parameter);
   if (!signature->parameter) return false;
   signature->parameter[signature->parameters++] = parameter;
   return true;
@@ -140,7 +147,8 @@ static size_t count_types(const char *text, size_t length) {
   return count;
 }
 
-bool rf_descriptions_parse(const char *text, size_t length, struct rf_pool *pool, struct rf_descriptions *out) {
+bool rf_descriptions_parse(const char *text, size_t length, struct rf_pool *pool,
+                           struct rf_descriptions *out) {
   *out = (struct rf_descriptions){0};
   char *copy = rf_pool_slice(pool, text, length);
   struct reader r = {.pool = pool, .out = out, .types = count_types(text, length)};
@@ -153,7 +161,8 @@ bool rf_descriptions_parse(const char *text, size_t length, struct rf_pool *pool
   }
   for (size_t i = 0; i < out->count; i++) {
     struct rf_description *d = &out->description[i];
-    if (!d->problem && !rf_signature_place(&d->signature, pool)) d->problem = "a parameter has a type whose size is not known";
+    if (!d->problem && !rf_signature_place(&d->signature, pool))
+      d->problem = "a parameter has a type whose size is not known";
   }
   return true;
 }

@@ -1,4 +1,5 @@
-/* See evaluate.h. What needs vector registers (long arrays) or foreign code (validators) goes to a stack of Refunc's own. */
+/* See evaluate.h. What needs vector registers (long arrays) or foreign code (validators) goes to a stack of
+ * Refunc's own. */
 #include "validate/evaluate.h"
 
 #include "arch/arch.h"
@@ -9,13 +10,19 @@
 #include "validate/validators.h"
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
-#define SHORT_ARRAY 32u             /* up to here one by one is cheaper than saving vectors */
-#define PIECE ((size_t)1 << 20)     /* bytes of an array that are looked at together */
+#define SHORT_ARRAY 32u         /* up to here one by one is cheaper than saving vectors */
+#define PIECE ((size_t)1 << 20) /* bytes of an array that are looked at together */
 #define LONGEST_STRING ((size_t)16 << 20)
 
-struct rf_unaligned2 { uint16_t word; } __attribute__((packed, may_alias));
-struct rf_unaligned4 { uint32_t word; } __attribute__((packed, may_alias));
-struct rf_unaligned { uint64_t word; } __attribute__((packed, may_alias));
+struct rf_unaligned2 {
+  uint16_t word;
+} __attribute__((packed, may_alias));
+struct rf_unaligned4 {
+  uint32_t word;
+} __attribute__((packed, may_alias));
+struct rf_unaligned {
+  uint64_t word;
+} __attribute__((packed, may_alias));
 
 static inline uint64_t load(uintptr_t address, uint32_t size) {
   switch (size) {
@@ -45,8 +52,10 @@ static inline uintptr_t begin_of(const struct rf_locator *at, const struct rf_ca
   return (at->base == RF_PLACE_SAVED ? (uintptr_t)call->saved : call->stack) + (uintptr_t)(intptr_t)at->start;
 }
 
-/* The address of what a scalar describes; the last pointer is followed, but what it leads to is not looked at yet. */
-static inline enum rf_outcome locate(const struct rf_locator *at, const struct rf_call *call, uintptr_t *address, uintptr_t *bad) {
+/* The address of what a scalar describes; the last pointer is followed, but what it leads to is not looked at
+ * yet. */
+static inline enum rf_outcome locate(const struct rf_locator *at, const struct rf_call *call,
+                                     uintptr_t *address, uintptr_t *bad) {
   *address = begin_of(at, call);
   return at->hops ? follow_hops(at, address, bad) : RF_GOOD;
 }
@@ -56,14 +65,17 @@ static inline enum rf_outcome locate(const struct rf_locator *at, const struct r
 static inline uint64_t bit_field(uint64_t word, const struct rf_scalar *s) {
   word = word >> s->first_bit;
   uint32_t unused = 64u - s->bits;
-  return s->kind == RF_NUMBER_SIGNED ? (uint64_t)((int64_t)(word << unused) >> unused) : word << unused >> unused;
+  return s->kind == RF_NUMBER_SIGNED ? (uint64_t)((int64_t)(word << unused) >> unused)
+                                     : word << unused >> unused;
 }
 
 static inline uint64_t widened(uint64_t word, const struct rf_scalar *s) {
   if (s->bits) return bit_field(word, s);
   if (s->kind == RF_NUMBER_DOUBLE) return s->size == 4 ? rf_double_of_float((uint32_t)word) : word;
   if (s->kind != RF_NUMBER_SIGNED || s->size == 8) return word;
-  return (uint64_t)(s->size == 4 ? (int64_t)(int32_t)word : s->size == 2 ? (int64_t)(int16_t)word : (int64_t)(int8_t)word);
+  return (uint64_t)(s->size == 4   ? (int64_t)(int32_t)word
+                    : s->size == 2 ? (int64_t)(int16_t)word
+                                   : (int64_t)(int8_t)word);
 }
 
 static inline void number_at(uintptr_t address, const struct rf_scalar *s, struct rf_number *n) {
@@ -72,15 +84,18 @@ static inline void number_at(uintptr_t address, const struct rf_scalar *s, struc
   n->exponent = s->kind == RF_NUMBER_EXTENDED ? (uint16_t)load(address + 8, 2) : 0;
 }
 
-enum rf_outcome rf_scalar_read(const struct rf_scalar *scalar, const struct rf_call *call, struct rf_number *number, uintptr_t *bad) {
+enum rf_outcome rf_scalar_read(const struct rf_scalar *scalar, const struct rf_call *call,
+                               struct rf_number *number, uintptr_t *bad) {
   uintptr_t address;
   enum rf_outcome outcome = locate(&scalar->at, call, &address, bad);
-  if (outcome == RF_GOOD && scalar->at.hops) outcome = outcome_of(rf_memory_readable(address, scalar->size, bad));
+  if (outcome == RF_GOOD && scalar->at.hops)
+    outcome = outcome_of(rf_memory_readable(address, scalar->size, bad));
   if (outcome == RF_GOOD) number_at(address, scalar, number);
   return outcome;
 }
 
-static inline bool extended_in(const struct rf_check *check, const struct rf_number *n, int64_t low, int64_t high) {
+static inline bool extended_in(const struct rf_check *check, const struct rf_number *n, int64_t low,
+                               int64_t high) {
   uint64_t bits;
   (void)check;
   __int128 key = rf_number_key(n, &bits);
@@ -92,7 +107,8 @@ static inline int64_t key_of(const struct rf_number *n) {
   return n->kind == RF_NUMBER_UNSIGNED ? (int64_t)(n->bits ^ RF_DOUBLE_SIGN) : rf_double_key(n->bits);
 }
 
-static inline bool in_interval(const struct rf_check *check, const struct rf_number *n, int64_t low, int64_t high) {
+static inline bool in_interval(const struct rf_check *check, const struct rf_number *n, int64_t low,
+                               int64_t high) {
   if (n->kind == RF_NUMBER_EXTENDED) return extended_in(check, n, low, high);
   int64_t key = key_of(n);
   return key >= low && key <= high;
@@ -114,7 +130,8 @@ struct product {
 
 #define WHOLE_LIMIT ((__int128)1 << 100)
 
-static enum rf_outcome read_product(const struct rf_product *p, const struct rf_call *call, struct product *product, uintptr_t *bad) {
+static enum rf_outcome read_product(const struct rf_product *p, const struct rf_call *call,
+                                    struct product *product, uintptr_t *bad) {
   product->is_single = p->factors == 1;
   product->whole = 1;
   for (uint32_t i = 0; i < p->factors; i++) {
@@ -124,7 +141,8 @@ static enum rf_outcome read_product(const struct rf_product *p, const struct rf_
     product->single = n;
     if (!rf_number_is_integer(&n)) continue;
     __int128 before = product->whole;
-    if (__builtin_mul_overflow(before, rf_number_integer(&n), &product->whole) || product->whole > WHOLE_LIMIT)
+    if (__builtin_mul_overflow(before, rf_number_integer(&n), &product->whole) ||
+        product->whole > WHOLE_LIMIT)
       product->whole = WHOLE_LIMIT;
     if (product->whole < -WHOLE_LIMIT) product->whole = -WHOLE_LIMIT;
   }
@@ -156,7 +174,8 @@ static bool relation_holds(uint8_t relation, int order) {
 }
 
 /* The number of elements. A negative one is a violation by itself. */
-static enum rf_outcome read_length(const struct rf_check *check, const struct rf_call *call, uint64_t *count, struct rf_finding *finding) {
+static enum rf_outcome read_length(const struct rf_check *check, const struct rf_call *call, uint64_t *count,
+                                   struct rf_finding *finding) {
   struct product product;
   uintptr_t bad = 0;
   enum rf_outcome outcome = read_product(&check->length, call, &product, &bad);
@@ -170,7 +189,9 @@ static enum rf_outcome read_length(const struct rf_check *check, const struct rf
 
 /* ---- elements ---- */
 
-static void search_with_vectors(struct rf_array_query *query) { rf_with_vectors_saved(rf_array_search, (uintptr_t)query, 0); }
+static void search_with_vectors(struct rf_array_query *query) {
+  rf_with_vectors_saved(rf_array_search, (uintptr_t)query, 0);
+}
 
 struct elements {
   const struct rf_check *check;
@@ -201,8 +222,13 @@ static uint64_t search_piece(const struct elements *e, uint64_t from, uint64_t t
   const struct rf_check *check = e->check;
   struct rf_number n;
   if (to - from > SHORT_ARRAY && vectors_serve(check)) {
-    struct rf_array_query query = {(const void *)(e->data + from * check->stride), to - from, 0, e->low, e->high,
-                                   check->subject.kind, check->subject.size};
+    struct rf_array_query query = {(const void *)(e->data + from * check->stride),
+                                   to - from,
+                                   0,
+                                   e->low,
+                                   e->high,
+                                   check->subject.kind,
+                                   check->subject.size};
     rf_preserved_on_own_stack((uintptr_t)&query, 0, 0, search_with_vectors);
     return from + query.first_bad;
   }
@@ -210,9 +236,11 @@ static uint64_t search_piece(const struct elements *e, uint64_t from, uint64_t t
   return from;
 }
 
-static enum rf_outcome unreadable(const struct elements *e, enum rf_outcome outcome, uintptr_t bad, struct rf_finding *finding) {
+static enum rf_outcome unreadable(const struct elements *e, enum rf_outcome outcome, uintptr_t bad,
+                                  struct rf_finding *finding) {
   uint64_t index = (bad - e->data) / e->check->stride;
-  *finding = (struct rf_finding){.address = bad, .index = index, .flags = RF_FINDING_UNREADABLE | RF_FINDING_INDEX};
+  *finding =
+      (struct rf_finding){.address = bad, .index = index, .flags = RF_FINDING_UNREADABLE | RF_FINDING_INDEX};
   return outcome;
 }
 
@@ -223,7 +251,8 @@ static enum rf_outcome run_elements(struct elements *e, struct rf_finding *findi
   enum rf_outcome outcome = read_length(check, e->call, &count, finding);
   if (outcome != RF_GOOD || !count) return outcome;
   outcome = locate(&check->subject.at, e->call, &e->data, &bad);
-  if (outcome == RF_GOOD && check->kind == RF_CHECK_COMPARE) outcome = read_product(&check->other, e->call, &e->other, &bad);
+  if (outcome == RF_GOOD && check->kind == RF_CHECK_COMPARE)
+    outcome = read_product(&check->other, e->call, &e->other, &bad);
   if (outcome != RF_GOOD) {
     *finding = (struct rf_finding){.address = bad, .flags = RF_FINDING_UNREADABLE};
     return outcome;
@@ -233,7 +262,8 @@ static enum rf_outcome run_elements(struct elements *e, struct rf_finding *findi
     uintptr_t start = e->data + from * check->stride;
     enum rf_readability can = rf_memory_readable(start, (to - from) * check->stride, &bad);
     if (can == RF_NOT_KNOWN) return RF_UNCHECKED;
-    if (can == RF_UNREADABLE) to = bad > start ? from + (bad - start) / check->stride : from; /* up to there it may be bad already */
+    if (can == RF_UNREADABLE)
+      to = bad > start ? from + (bad - start) / check->stride : from; /* up to there it may be bad already */
     uint64_t found = check->kind == RF_CHECK_READABLE ? to : search_piece(e, from, to);
     if (found < to) {
       *finding = (struct rf_finding){.index = found, .flags = RF_FINDING_INDEX};
@@ -252,10 +282,15 @@ static uint64_t utf8_prefix(const unsigned char *text, uint64_t length) {
   uint64_t at = 0;
   while (at < length) {
     unsigned char c = text[at];
-    uint32_t more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : c >= 0xf0 && c < 0xf5 ? 3 : 9;
+    uint32_t more = c < 0x80                ? 0
+                    : c >= 0xc2 && c < 0xe0 ? 1
+                    : c >= 0xe0 && c < 0xf0 ? 2
+                    : c >= 0xf0 && c < 0xf5 ? 3
+                                            : 9;
     if (more > 3 || length - at <= more) return at;
     unsigned char second = more ? text[at + 1] : 0x80;
-    bool wrong = (c == 0xe0 && second < 0xa0) || (c == 0xed && second > 0x9f) || (c == 0xf0 && second < 0x90) || (c == 0xf4 && second > 0x8f);
+    bool wrong = (c == 0xe0 && second < 0xa0) || (c == 0xed && second > 0x9f) ||
+                 (c == 0xf0 && second < 0x90) || (c == 0xf4 && second > 0x8f);
     for (uint32_t i = 1; i <= more; i++) wrong = wrong || (text[at + i] & 0xc0) != 0x80;
     if (wrong) return at;
     at += more + 1;
@@ -264,13 +299,15 @@ static uint64_t utf8_prefix(const unsigned char *text, uint64_t length) {
 }
 
 /* Finds the NUL; looks at no page before it is known to be readable. */
-static enum rf_outcome string_length(uintptr_t text, uint64_t most, uint64_t *length, struct rf_finding *finding) {
+static enum rf_outcome string_length(uintptr_t text, uint64_t most, uint64_t *length,
+                                     struct rf_finding *finding) {
   for (uintptr_t at = text;;) {
     uintptr_t end = (at | 4095u) + 1, bad;
     enum rf_readability can = rf_memory_readable(at, end - at, &bad);
     if (can == RF_NOT_KNOWN) return RF_UNCHECKED;
     if (can == RF_UNREADABLE) {
-      *finding = (struct rf_finding){.address = bad, .index = at - text, .flags = RF_FINDING_UNREADABLE | RF_FINDING_INDEX};
+      *finding = (struct rf_finding){
+          .address = bad, .index = at - text, .flags = RF_FINDING_UNREADABLE | RF_FINDING_INDEX};
       return RF_VIOLATED;
     }
     for (; at < end; at++)
@@ -279,7 +316,8 @@ static enum rf_outcome string_length(uintptr_t text, uint64_t most, uint64_t *le
         return RF_GOOD;
       }
     if (at - text < LONGEST_STRING) continue;
-    *finding = (struct rf_finding){.address = text, .index = at - text, .flags = RF_FINDING_ENDLESS | RF_FINDING_INDEX};
+    *finding = (struct rf_finding){
+        .address = text, .index = at - text, .flags = RF_FINDING_ENDLESS | RF_FINDING_INDEX};
     return RF_VIOLATED;
   }
 }
@@ -289,7 +327,8 @@ static bool matches(const struct rf_automaton *automaton, uintptr_t text, uint64
   return rf_automaton_matches_here(automaton, state);
 }
 
-static enum rf_outcome run_string(const struct rf_check *check, const struct rf_call *call, struct rf_finding *finding) {
+static enum rf_outcome run_string(const struct rf_check *check, const struct rf_call *call,
+                                  struct rf_finding *finding) {
   uintptr_t text, bad = 0;
   uint64_t length = 0;
   enum rf_outcome outcome = locate(&check->subject.at, call, &text, &bad);
@@ -332,12 +371,16 @@ static void validate(struct validation *v) {
 }
 
 static void real_of(struct rf_validator_value *value, uint64_t bits) {
-  union { uint64_t bits; char bytes[8]; } from = {bits};
+  union {
+    uint64_t bits;
+    char bytes[8];
+  } from = {bits};
   char *to = (char *)&value->real; /* a double is not touched with general registers alone */
   for (int i = 0; i < 8; i++) to[i] = from.bytes[i];
 }
 
-static enum rf_outcome run_validator(const struct rf_check *check, const struct rf_call *call, struct rf_finding *finding) {
+static enum rf_outcome run_validator(const struct rf_check *check, const struct rf_call *call,
+                                     struct rf_finding *finding) {
   uintptr_t data, bad = 0;
   uint64_t count = 1;
   const struct rf_scalar *s = &check->subject;
@@ -347,13 +390,20 @@ static enum rf_outcome run_validator(const struct rf_check *check, const struct 
   outcome = locate(&s->at, call, &data, &bad);
   uint64_t bytes = check->elements ? check->stride : s->size;
   if (outcome == RF_GOOD && s->at.hops && bytes && count)
-    outcome = count > (uint64_t)1 << 40 ? RF_VIOLATED : outcome_of(rf_memory_readable(data, count * bytes, &bad));
+    outcome =
+        count > (uint64_t)1 << 40 ? RF_VIOLATED : outcome_of(rf_memory_readable(data, count * bytes, &bad));
   if (outcome != RF_GOOD) {
     *finding = (struct rf_finding){.address = bad ? bad : data, .flags = RF_FINDING_UNREADABLE};
     return outcome;
   }
-  struct validation v = {check->validator, {.size = sizeof v.value, .parameter = check->parameter, .kind = s->size ? s->kind : 4,
-                                            .data = (const void *)data, .count = count, .element_size = bytes}, 0};
+  struct validation v = {check->validator,
+                         {.size = sizeof v.value,
+                          .parameter = check->parameter,
+                          .kind = s->size ? s->kind : 4,
+                          .data = (const void *)data,
+                          .count = count,
+                          .element_size = bytes},
+                         0};
   struct rf_number n = {0};
   if (s->size && count) number_at(data, s, &n);
   v.value.integer = (int64_t)n.bits;
@@ -365,30 +415,35 @@ static enum rf_outcome run_validator(const struct rf_check *check, const struct 
 
 /* ---- checks ---- */
 
-static enum rf_outcome run_scalar(const struct rf_check *check, const struct rf_call *call, struct rf_finding *finding) {
+static enum rf_outcome run_scalar(const struct rf_check *check, const struct rf_call *call,
+                                  struct rf_finding *finding) {
   struct rf_number n;
   struct product other;
   uintptr_t bad = 0;
   enum rf_outcome outcome = rf_scalar_read(&check->subject, call, &n, &bad);
-  if (outcome == RF_GOOD && check->kind == RF_CHECK_COMPARE) outcome = read_product(&check->other, call, &other, &bad);
+  if (outcome == RF_GOOD && check->kind == RF_CHECK_COMPARE)
+    outcome = read_product(&check->other, call, &other, &bad);
   if (outcome != RF_GOOD) {
     *finding = (struct rf_finding){.address = bad, .flags = RF_FINDING_UNREADABLE};
     return outcome;
   }
-  bool good = check->kind == RF_CHECK_INTERVAL ? in_interval(check, &n, check->low, check->high) != check->outside
-              : check->kind == RF_CHECK_SET    ? in_set(check, &n)
-                                               : relation_holds(check->relation, compare_product(&n, &other));
+  bool good = check->kind == RF_CHECK_INTERVAL
+                  ? in_interval(check, &n, check->low, check->high) != check->outside
+              : check->kind == RF_CHECK_SET ? in_set(check, &n)
+                                            : relation_holds(check->relation, compare_product(&n, &other));
   if (LIKELY(good)) return RF_GOOD;
   *finding = (struct rf_finding){.value = n};
   return RF_VIOLATED;
 }
 
-static enum rf_outcome run_over_elements(const struct rf_check *check, const struct rf_call *call, struct rf_finding *finding) {
+static enum rf_outcome run_over_elements(const struct rf_check *check, const struct rf_call *call,
+                                         struct rf_finding *finding) {
   struct elements e = {.check = check, .call = call, .low = check->low, .high = check->high};
   return run_elements(&e, finding);
 }
 
-enum rf_outcome rf_check_run(const struct rf_check *check, const struct rf_call *call, struct rf_finding *finding) {
+enum rf_outcome rf_check_run(const struct rf_check *check, const struct rf_call *call,
+                             struct rf_finding *finding) {
   if (check->kind == RF_CHECK_STRING) return run_string(check, call, finding);
   if (check->kind == RF_CHECK_VALIDATOR) return run_validator(check, call, finding);
   return check->elements ? run_over_elements(check, call, finding) : run_scalar(check, call, finding);
@@ -405,14 +460,16 @@ static bool screened(const struct rf_check *check, const struct rf_call *call) {
 static inline bool plainly_good(const struct rf_check *check, const struct rf_call *call) {
   const struct rf_scalar *s = &check->subject;
   struct rf_number n;
-  if (check->kind != RF_CHECK_INTERVAL || check->elements || s->at.hops || s->kind == RF_NUMBER_EXTENDED) return false;
+  if (check->kind != RF_CHECK_INTERVAL || check->elements || s->at.hops || s->kind == RF_NUMBER_EXTENDED)
+    return false;
   n.kind = s->kind;
   n.bits = widened(load(begin_of(&s->at, call), s->size), s);
   int64_t key = key_of(&n);
   return (key >= check->low && key <= check->high) != check->outside;
 }
 
-uint32_t rf_checks_run(const struct rf_check *check, uint32_t count, const struct rf_call *call, rf_found *found, void *user) {
+uint32_t rf_checks_run(const struct rf_check *check, uint32_t count, const struct rf_call *call,
+                       rf_found *found, void *user) {
   uint32_t violated = 0, passed_over = 0; /* the group whose pointer is null */
   for (uint32_t i = 0; i < count; i++, check++) {
     struct rf_finding finding;

@@ -28,8 +28,12 @@ enum rf_outcome { RF_GOOD, RF_VIOLATED, RF_UNCHECKED };
 
 typedef void rf_found(void *user, const struct rf_check *check, const struct rf_finding *finding);
 
-/* Calls found for each violated check, and with finding NULL for each that could not be looked at; answers how many are violated. */
-uint32_t rf_checks_run(const struct rf_check *check, uint32_t count, const struct rf_call *call, rf_found *found, void *user);
-enum rf_outcome rf_check_run(const struct rf_check *check, const struct rf_call *call, struct rf_finding *finding);
+/* Calls found for each violated check, and with finding NULL for each that could not be looked at; answers
+ * how many are violated. */
+uint32_t rf_checks_run(const struct rf_check *check, uint32_t count, const struct rf_call *call,
+                       rf_found *found, void *user);
+enum rf_outcome rf_check_run(const struct rf_check *check, const struct rf_call *call,
+                             struct rf_finding *finding);
 /* A number of the call. */
-enum rf_outcome rf_scalar_read(const struct rf_scalar *scalar, const struct rf_call *call, struct rf_number *number, uintptr_t *bad);
+enum rf_outcome rf_scalar_read(const struct rf_scalar *scalar, const struct rf_call *call,
+                               struct rf_number *number, uintptr_t *bad);

@@ -1,4 +1,5 @@
-/* "keep: slow > 10ms": the slowest calls of a function with arguments and stack. Only slow calls come here. Compiled with general registers only. */
+/* "keep: slow > 10ms": the slowest calls of a function with arguments and stack. Only slow calls come here.
+ * Compiled with general registers only. */
 #include "arch/arch.h"
 #include "arch/entry.h"
 #include "base/lock.h"
@@ -37,15 +38,18 @@ static void fill_arguments(struct rf_kept_call *kept, const struct offer *offer)
     struct rf_number n;
     uintptr_t bad;
     bool known = rf_scalar_read(&keep->argument[i], offer->call, &n, &bad) == RF_GOOD;
-    kept->argument[i] = (struct rf_recorded_number){.bits = n.bits, .exponent = n.exponent, .kind = n.kind, .known = known};
+    kept->argument[i] =
+        (struct rf_recorded_number){.bits = n.bits, .exponent = n.exponent, .kind = n.kind, .known = known};
     if (!known) kept->argument[i] = (struct rf_recorded_number){0};
   }
 }
 
 static void keep_locked(struct offer *offer) {
   struct rf_kept_entry *entry = offer->checker->keep.entry;
-  if (!entry->calls) entry->calls = rf_recording_ref(rf_recording_alloc(RF_KEPT_CALLS * sizeof(struct rf_kept_call)));
-  struct rf_kept_call *calls = rf_recording_at(entry->calls), *kept = calls ? place_for(calls, offer->duration) : NULL;
+  if (!entry->calls)
+    entry->calls = rf_recording_ref(rf_recording_alloc(RF_KEPT_CALLS * sizeof(struct rf_kept_call)));
+  struct rf_kept_call *calls = rf_recording_at(entry->calls),
+                      *kept = calls ? place_for(calls, offer->duration) : NULL;
   if (!kept) return;
   kept->duration = 0;
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -66,7 +70,8 @@ static void keep_saved(struct offer *offer) {
   rf_signals_restore(mask);
 }
 
-void rf_keep_offer(const struct rf_checker *checker, uint64_t duration, uint64_t now, const struct rf_call *call) {
+void rf_keep_offer(const struct rf_checker *checker, uint64_t duration, uint64_t now,
+                   const struct rf_call *call) {
   struct offer offer = {checker, duration, now, call};
   __atomic_fetch_add(&checker->keep.entry->seen, 1, __ATOMIC_RELAXED);
   rf_preserved_on_own_stack((uintptr_t)&offer, 0, 0, keep_saved);

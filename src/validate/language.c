@@ -72,7 +72,8 @@ static size_t digits(const char *text, bool hexadecimal) {
   return n;
 }
 
-/* Length of the number at text; a dot belongs to it only before a digit, so that 0..1 is a range. *whole: it has neither fraction nor exponent. */
+/* Length of the number at text; a dot belongs to it only before a digit, so that 0..1 is a range. *whole: it
+ * has neither fraction nor exponent. */
 static size_t number_length(const char *text, bool *whole) {
   size_t n = *text == '-' || *text == '+';
   *whole = true;
@@ -126,7 +127,8 @@ static bool take_number(struct reader *r, struct rf_number *number) {
 static bool take_index(struct reader *r, uint64_t *index) {
   struct rf_number number;
   if (!take_number(r, &number)) return false;
-  if (number.kind != RF_NUMBER_UNSIGNED) return fail(r, "a whole number from 0 on is expected before '%.20s'", r->at);
+  if (number.kind != RF_NUMBER_UNSIGNED)
+    return fail(r, "a whole number from 0 on is expected before '%.20s'", r->at);
   *index = number.bits;
   return true;
 }
@@ -140,12 +142,15 @@ static bool take_step(struct reader *r, struct rf_path *path) {
   r->at += arrow ? 2 : 1;
   step->kind = arrow ? RF_STEP_ARROW : index ? RF_STEP_INDEX : RF_STEP_FIELD;
   path->steps++;
-  if (index) return take_index(r, &step->index) && (take(r, "]") || fail(r, "']' is missing at '%.20s'", r->at));
+  if (index)
+    return take_index(r, &step->index) && (take(r, "]") || fail(r, "']' is missing at '%.20s'", r->at));
   step->name = take_name(r);
   return step->name || fail(r, "a field's name is expected at '%.20s'", r->at);
 }
 
-static bool at_step(const char *at) { return !strncmp(at, "->", 2) || *at == '[' || (*at == '.' && name_start(at[1])); }
+static bool at_step(const char *at) {
+  return !strncmp(at, "->", 2) || *at == '[' || (*at == '.' && name_start(at[1]));
+}
 
 static bool take_path(struct reader *r, struct rf_path *path) {
   *path = (struct rf_path){.root = take_name(r)};
@@ -157,7 +162,8 @@ static bool take_path(struct reader *r, struct rf_path *path) {
 
 static bool take_product(struct reader *r, struct rf_rule *rule) {
   do {
-    if (rule->terms == RF_PRODUCT_TERMS) return fail(r, "a product of more than %d factors", RF_PRODUCT_TERMS);
+    if (rule->terms == RF_PRODUCT_TERMS)
+      return fail(r, "a product of more than %d factors", RF_PRODUCT_TERMS);
     struct rf_operand_text *term = &rule->term[rule->terms++];
     if (at_number(r) ? !take_number(r, &term->number) : !take_path(r, &term->path)) return false;
   } while (take(r, "*"));
@@ -171,7 +177,9 @@ static bool take_range(struct reader *r, struct rf_rule *rule) {
   rule->has_low = at_number(r);
   const char *from = r->at;
   if (rule->has_low && !take_number(r, &rule->low)) return false;
-  if (!take(r, "..")) return fail(r, "'in' wants a range such as 0..1, 1.. or ..5, or a set such as {1, 2, 4}, not '%.30s'", from);
+  if (!take(r, ".."))
+    return fail(r, "'in' wants a range such as 0..1, 1.. or ..5, or a set such as {1, 2, 4}, not '%.30s'",
+                from);
   rule->has_high = at_number(r);
   if (rule->has_high && !take_number(r, &rule->high)) return false;
   if (!rule->has_low && !rule->has_high) return fail(r, "a range needs at least one end: 0.. or ..1");
@@ -194,14 +202,17 @@ static bool take_set(struct reader *r, struct rf_rule *rule) {
 /* /re/ where \/ is a slash. */
 static bool take_expression(struct reader *r, struct rf_rule *rule) {
   skip_spaces(r);
-  if (*r->at != '/') return fail(r, "'matches' wants an expression between slashes, such as matches /^[a-z]+$/");
+  if (*r->at != '/')
+    return fail(r, "'matches' wants an expression between slashes, such as matches /^[a-z]+$/");
   const char *from = ++r->at;
   char *text = rf_pool_slice(r->pool, from, strlen(from));
   size_t n = 0;
   if (!text) return fail(r, "no memory");
   while (*r->at && *r->at != '/') {
-    if (*r->at == '\\' && r->at[1] == '/') r->at++;
-    else if (*r->at == '\\' && r->at[1]) text[n++] = *r->at++;
+    if (*r->at == '\\' && r->at[1] == '/')
+      r->at++;
+    else if (*r->at == '\\' && r->at[1])
+      text[n++] = *r->at++;
     text[n++] = *r->at++;
   }
   text[n] = '\0';
@@ -226,26 +237,35 @@ static bool take_relation(struct reader *r, enum rf_relation *relation) {
 }
 
 static bool unknown_rule(struct reader *r) {
-  static const char *const names[] = {"not null", "null", "finite", "in", "length", "utf8", "max length", "matches", "validator",
-                                      "on entry", "on return"};
+  static const char *const names[] = {"not null",   "null",    "finite",    "in",       "length",   "utf8",
+                                      "max length", "matches", "validator", "on entry", "on return"};
   char word[64];
   size_t n = strcspn(r->at, ";{</=.0123456789");
   while (n && r->at[n - 1] == ' ') n--;
   snprintf(word, sizeof word, "%.*s", (int)(n < 60 ? n : 60), r->at);
   if (*r->at == '=') return fail(r, "'=' is no rule: write == to compare");
   const char *nearest = rf_nearest(word, names, sizeof names / sizeof *names);
-  if (!nearest) nearest = !strncmp(r->at, "between", 7) ? "in A..B" : !strncmp(r->at, "nonnull", 7) ? "not null" : NULL;
+  if (!nearest)
+    nearest = !strncmp(r->at, "between", 7) ? "in A..B" : !strncmp(r->at, "nonnull", 7) ? "not null" : NULL;
   if (nearest) return fail(r, "'%s' is no rule; did you mean '%s'?", word, nearest);
-  return fail(r, "'%.40s' is no rule: not null, null, finite, in, ==, !=, <, <=, >, >=, length, utf8, max length, matches, "
-                 "validator, on entry, on return", r->at);
+  return fail(r,
+              "'%.40s' is no rule: not null, null, finite, in, ==, !=, <, <=, >, >=, length, utf8, max "
+              "length, matches, "
+              "validator, on entry, on return",
+              r->at);
 }
 
 static bool take_words_alone(struct reader *r, struct rf_rule *rule) {
-  if (take_words(r, "not", "null")) rule->kind = RF_RULE_NOT_NULL;
-  else if (take(r, "null") || take(r, "NULL")) rule->kind = RF_RULE_NULL;
-  else if (take(r, "finite")) rule->kind = RF_RULE_FINITE;
-  else if (take(r, "utf8")) rule->kind = RF_RULE_UTF8;
-  else return false;
+  if (take_words(r, "not", "null"))
+    rule->kind = RF_RULE_NOT_NULL;
+  else if (take(r, "null") || take(r, "NULL"))
+    rule->kind = RF_RULE_NULL;
+  else if (take(r, "finite"))
+    rule->kind = RF_RULE_FINITE;
+  else if (take(r, "utf8"))
+    rule->kind = RF_RULE_UTF8;
+  else
+    return false;
   return true;
 }
 
@@ -258,7 +278,8 @@ static bool take_named(struct reader *r, struct rf_rule *rule) {
   while (n && r->at[n - 1] == ' ') n--;
   rule->name = n ? rf_pool_slice(r->pool, r->at, n) : NULL;
   r->at += n;
-  return rule->name || fail(r, "'validator' wants the name under which it was registered, or /path/plugin.so:function");
+  return rule->name ||
+         fail(r, "'validator' wants the name under which it was registered, or /path/plugin.so:function");
 }
 
 static bool take_rule(struct reader *r, struct rf_rule *rule) {
@@ -296,7 +317,8 @@ static bool take_rules(struct reader *r, struct rf_rules *rules) {
     const char *from = r->at;
     if (take(r, ";")) continue;
     bool back = take_words(r, "on", "return");
-    if (back || take_words(r, "on", "entry")) on_return = back;
+    if (back || take_words(r, "on", "entry"))
+      on_return = back;
     else {
       struct rf_rule rule = {.on_return = on_return};
       if (!take_rule(r, &rule)) return false;
@@ -306,7 +328,8 @@ static bool take_rules(struct reader *r, struct rf_rules *rules) {
       rules->rule[rules->count++] = rule;
     }
     skip_spaces(r);
-    if (*r->at && *r->at != ';') return fail(r, "rules are separated by ';': there is none before '%.40s'", r->at);
+    if (*r->at && *r->at != ';')
+      return fail(r, "rules are separated by ';': there is none before '%.40s'", r->at);
   }
   return rules->count || fail(r, "there is no rule");
 }
@@ -316,14 +339,15 @@ static struct reader begin(const char *text, struct rf_pool *pool, char *error, 
   return (struct reader){text, pool, error, error_bytes};
 }
 
-bool rf_rules_parse(const char *text, struct rf_pool *pool, struct rf_rules *rules, char *error, size_t error_bytes) {
+bool rf_rules_parse(const char *text, struct rf_pool *pool, struct rf_rules *rules, char *error,
+                    size_t error_bytes) {
   struct reader r = begin(text, pool, error, error_bytes);
   *rules = (struct rf_rules){0};
   return take_rules(&r, rules);
 }
 
-bool rf_path_parse(const char *text, struct rf_pool *pool, struct rf_path *path, const char **rest, char *error,
-                   size_t error_bytes) {
+bool rf_path_parse(const char *text, struct rf_pool *pool, struct rf_path *path, const char **rest,
+                   char *error, size_t error_bytes) {
   struct reader r = begin(text, pool, error, error_bytes);
   if (!take_path(&r, path)) return false;
   skip_spaces(&r);
@@ -336,7 +360,8 @@ bool rf_condition_parse(const char *text, struct rf_pool *pool, struct rf_condit
   struct reader r = begin(text, pool, error, error_bytes);
   *condition = (struct rf_condition){.rule = {.kind = RF_RULE_COMPARE, .text = text}};
   if (!take_path(&r, &condition->path)) return false;
-  if (!take_relation(&r, &condition->rule.relation)) return fail(&r, "a comparison such as 'result > 0' is expected, not '%.40s'", text);
+  if (!take_relation(&r, &condition->rule.relation))
+    return fail(&r, "a comparison such as 'result > 0' is expected, not '%.40s'", text);
   condition->relation = condition->rule.relation;
   if (!take_product(&r, &condition->rule)) return false;
   skip_spaces(&r);
@@ -372,7 +397,9 @@ static bool take_plugin(struct reader *r, struct rf_on_violation *reaction) {
   skip_spaces(r);
   const char *colon = strrchr(r->at, ':');
   if (*r->at != '/' || !colon || !colon[1])
-    return fail(r, "'call' wants the absolute path of a shared object and a function in it: call /opt/rules.so:on_bad");
+    return fail(
+        r,
+        "'call' wants the absolute path of a shared object and a function in it: call /opt/rules.so:on_bad");
   reaction->plugin = rf_pool_slice(r->pool, r->at, (size_t)(colon - r->at));
   reaction->function = rf_pool_text(r->pool, colon + 1);
   r->at += strlen(r->at);
@@ -384,11 +411,17 @@ bool rf_reaction_parse(const char *text, struct rf_pool *pool, struct rf_on_viol
   struct reader r = begin(text, pool, error, error_bytes);
   *reaction = (struct rf_on_violation){0};
   bool good = true;
-  if (take(&r, "report")) reaction->reaction = RF_REACT_REPORT;
-  else if (take(&r, "abort")) reaction->reaction = RF_REACT_ABORT;
-  else if (take(&r, "return")) good = take_substitute(&r, reaction);
-  else if (take(&r, "call")) good = take_plugin(&r, reaction);
-  else good = fail(&r, "'%.40s' is none of report, abort, return VALUE [errno NAME], call PLUGIN:FUNCTION", r.at);
+  if (take(&r, "report"))
+    reaction->reaction = RF_REACT_REPORT;
+  else if (take(&r, "abort"))
+    reaction->reaction = RF_REACT_ABORT;
+  else if (take(&r, "return"))
+    good = take_substitute(&r, reaction);
+  else if (take(&r, "call"))
+    good = take_plugin(&r, reaction);
+  else
+    good =
+        fail(&r, "'%.40s' is none of report, abort, return VALUE [errno NAME], call PLUGIN:FUNCTION", r.at);
   skip_spaces(&r);
   return good && (!*r.at || fail(&r, "'%.30s' is too much", r.at));
 }

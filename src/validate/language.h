@@ -3,11 +3,10 @@
  *
  *   rules   = rule { ";" rule }
  *   rule    = "not null" | "null" | "finite" | "utf8" | "max length" NUMBER | "matches" "/" RE "/"
- *           | "in" ( range | "{" NUMBER { "," NUMBER } "}" ) | ( "==" | "!=" | "<" | "<=" | ">" | ">=" ) product
- *           | "length" product | "validator" NAME | "on entry" | "on return"
- *   range   = NUMBER ".." NUMBER | NUMBER ".." | ".." NUMBER
- *   product = operand { "*" operand }            operand = NUMBER | path
- *   path    = NAME { "->" NAME | "." NAME | "[" NUMBER "]" }
+ *           | "in" ( range | "{" NUMBER { "," NUMBER } "}" ) | ( "==" | "!=" | "<" | "<=" | ">" | ">=" )
+ * product | "length" product | "validator" NAME | "on entry" | "on return" range   = NUMBER ".." NUMBER |
+ * NUMBER ".." | ".." NUMBER product = operand { "*" operand }            operand = NUMBER | path path    =
+ * NAME { "->" NAME | "." NAME | "[" NUMBER "]" }
  *
  * Used at start and by the tool; not signal-safe.
  */
@@ -75,12 +74,13 @@ struct rf_rules {
   size_t count;
 };
 
-/* Reads the rules of one parameter. false, with one line in error that says what is wrong and what would be right; the rules
- * lie in pool. */
-bool rf_rules_parse(const char *text, struct rf_pool *pool, struct rf_rules *rules, char *error, size_t error_bytes);
+/* Reads the rules of one parameter. false, with one line in error that says what is wrong and what would be
+ * right; the rules lie in pool. */
+bool rf_rules_parse(const char *text, struct rf_pool *pool, struct rf_rules *rules, char *error,
+                    size_t error_bytes);
 /* Reads a path, up to its end or, with rest, up to what can't belong to it. */
-bool rf_path_parse(const char *text, struct rf_pool *pool, struct rf_path *path, const char **rest, char *error,
-                   size_t error_bytes);
+bool rf_path_parse(const char *text, struct rf_pool *pool, struct rf_path *path, const char **rest,
+                   char *error, size_t error_bytes);
 
 /* What happens when a rule is violated. */
 enum rf_reaction { RF_REACT_REPORT, RF_REACT_ABORT, RF_REACT_RETURN, RF_REACT_CALL };

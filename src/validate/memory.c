@@ -12,8 +12,8 @@
 #define FRESH_CYCLES (1u << 21) /* about a millisecond */
 #define LOWEST 65536u           /* nothing is ever mapped below */
 #define HIGHEST ((uintptr_t)1 << 47)
-#define SINGLE_PAGES 8u         /* from here on one call for all of them is cheaper */
-#define POPULATE_READ 22        /* MADV_POPULATE_READ, Linux 5.14 */
+#define SINGLE_PAGES 8u  /* from here on one call for all of them is cheaper */
+#define POPULATE_READ 22 /* MADV_POPULATE_READ, Linux 5.14 */
 
 struct range {
   uintptr_t start, end;
@@ -70,12 +70,14 @@ static bool probe_pages(uintptr_t start, uintptr_t end, uintptr_t *bad) {
 }
 
 static bool probe(uintptr_t start, uintptr_t end, uintptr_t *bad) {
-  if (end - start > SINGLE_PAGES * RF_PAGE && rf_syscall(SYS_madvise, start, end - start, POPULATE_READ) == 0) return true;
+  if (end - start > SINGLE_PAGES * RF_PAGE && rf_syscall(SYS_madvise, start, end - start, POPULATE_READ) == 0)
+    return true;
   return probe_pages(start, end, bad);
 }
 
 enum rf_readability rf_memory_readable(uintptr_t start, size_t bytes, uintptr_t *bad) {
-  uintptr_t first = start & ~(uintptr_t)(RF_PAGE - 1), last = (start + bytes + RF_PAGE - 1) & ~(uintptr_t)(RF_PAGE - 1);
+  uintptr_t first = start & ~(uintptr_t)(RF_PAGE - 1),
+            last = (start + bytes + RF_PAGE - 1) & ~(uintptr_t)(RF_PAGE - 1);
   if (!bytes) return RF_READABLE;
   *bad = start;
   if (start < LOWEST || start >= HIGHEST) return RF_UNREADABLE;
@@ -92,9 +94,12 @@ enum rf_readability rf_memory_readable(uintptr_t start, size_t bytes, uintptr_t 
   enum rf_readability answer = RF_READABLE;
   if (!mine || !is_known(known, first, last)) {
     uint64_t seen = __atomic_load_n(&generation, __ATOMIC_ACQUIRE);
-    if (rf_quiet()) answer = RF_NOT_KNOWN;
-    else if (!probe(first, last, bad)) answer = RF_UNREADABLE;
-    else if (mine) remember(known, first, last, seen, rf_cycles());
+    if (rf_quiet())
+      answer = RF_NOT_KNOWN;
+    else if (!probe(first, last, bad))
+      answer = RF_UNREADABLE;
+    else if (mine)
+      remember(known, first, last, seen, rf_cycles());
   }
   if (mine) {
     __atomic_signal_fence(__ATOMIC_SEQ_CST);

@@ -1,7 +1,7 @@
 /*
- * Numbers of the app, compared exactly and without vector registers: a double's bits are compared as an ordered integer, and an
- * integer with a double by taking the double apart. Header only, so that it also serves code that may use general
- * registers alone.
+ * Numbers of the app, compared exactly and without vector registers: a double's bits are compared as an
+ * ordered integer, and an integer with a double by taking the double apart. Header only, so that it also
+ * serves code that may use general registers alone.
  */
 #pragma once
 
@@ -65,11 +65,14 @@ static inline int rf_compare_integer_double(__int128 integer, uint64_t bits) {
   if (negative != (integer < 0)) return integer < 0 ? -1 : integer == 0 && !magnitude ? 0 : 1 - 2 * !negative;
   __int128 size = integer < 0 ? -integer : integer;
   int order;
-  if (exponent >= 126) order = -1;
-  else if (exponent < 0) order = size > 0 ? 1 : magnitude ? -1 : 0;
+  if (exponent >= 126)
+    order = -1;
+  else if (exponent < 0)
+    order = size > 0 ? 1 : magnitude ? -1 : 0;
   else {
     uint64_t mantissa = (magnitude & 0xfffffffffffffull) | 1ull << 52;
-    __int128 whole = exponent >= 52 ? (__int128)mantissa << (exponent - 52) : (__int128)(mantissa >> (52 - exponent));
+    __int128 whole =
+        exponent >= 52 ? (__int128)mantissa << (exponent - 52) : (__int128)(mantissa >> (52 - exponent));
     bool fraction = exponent < 52 && (mantissa & ((1ull << (52 - exponent)) - 1));
     order = size < whole ? -1 : size > whole ? 1 : fraction ? -1 : 0;
   }

@@ -10,7 +10,8 @@
 
 #define ERROR_BYTES 400
 
-void rf_rule_sets_complain(struct rf_rule_sets *sets, const char *origin, const char *key, const char *format, ...) {
+void rf_rule_sets_complain(struct rf_rule_sets *sets, const char *origin, const char *key, const char *format,
+                           ...) {
   char what[600], message[1200];
   va_list arguments;
   va_start(arguments, format);
@@ -24,7 +25,8 @@ void rf_rule_sets_complain(struct rf_rule_sets *sets, const char *origin, const 
 static struct rf_rule_set *set_of(struct rf_rule_sets *sets, const char *pattern, const char *origin) {
   for (size_t i = 0; i < sets->sets; i++)
     if (!strcmp(sets->set[i].pattern, pattern)) return &sets->set[i];
-  struct rf_rule_set *grown = rf_pool_grow(&sets->pool, sets->set, sets->sets, &sets->capacity, sizeof *grown);
+  struct rf_rule_set *grown =
+      rf_pool_grow(&sets->pool, sets->set, sets->sets, &sets->capacity, sizeof *grown);
   if (!grown) return NULL;
   sets->set = grown;
   grown[sets->sets] = (struct rf_rule_set){.pattern = pattern, .origin = origin};
@@ -33,7 +35,8 @@ static struct rf_rule_set *set_of(struct rf_rule_sets *sets, const char *pattern
 
 /* ---- functions ---- */
 
-static void add_rules(struct rf_rule_sets *sets, struct rf_rule_set *set, const struct rf_function_setting *setting, const char *key) {
+static void add_rules(struct rf_rule_sets *sets, struct rf_rule_set *set,
+                      const struct rf_function_setting *setting, const char *key) {
   char error[ERROR_BYTES];
   struct rf_rule_setting fresh = {.key = key, .origin = setting->origin};
   struct rf_path path;
@@ -44,13 +47,15 @@ static void add_rules(struct rf_rule_sets *sets, struct rf_rule_set *set, const 
     rf_rule_sets_complain(sets, setting->origin, fresh.full_key, "%s", error);
     return;
   }
-  struct rf_rule_setting *grown = rf_pool_grow(&sets->pool, set->rule, set->rules, &set->capacity, sizeof *grown);
+  struct rf_rule_setting *grown =
+      rf_pool_grow(&sets->pool, set->rule, set->rules, &set->capacity, sizeof *grown);
   if (!grown) return;
   set->rule = grown;
   grown[set->rules++] = fresh;
 }
 
-static void read_reaction(struct rf_rule_sets *sets, struct rf_rule_set *set, const struct rf_function_setting *setting) {
+static void read_reaction(struct rf_rule_sets *sets, struct rf_rule_set *set,
+                          const struct rf_function_setting *setting) {
   char error[ERROR_BYTES];
   set->reaction_origin = setting->origin;
   set->has_reaction = rf_reaction_parse(setting->value, &sets->pool, &set->reaction, error, sizeof error);
@@ -72,12 +77,18 @@ static void read_function(struct rf_rule_sets *sets, const struct rf_function_se
   if (!is_ours(setting->key)) return;
   struct rf_rule_set *set = set_of(sets, setting->pattern, setting->origin);
   if (!set) return;
-  if (!strncmp(setting->key, "args.", 5)) add_rules(sets, set, setting, setting->key + 5);
-  else if (!strcmp(setting->key, "return")) add_rules(sets, set, setting, "return");
-  else if (!strcmp(setting->key, "on_violation")) read_reaction(sets, set, setting);
-  else if (!strcmp(setting->key, "keep")) rf_value_keep(setting->value, &set->keep_ns);
-  else if (!strcmp(setting->key, "after")) rf_value_number(setting->value, &set->after);
-  else set->signature = setting->value, set->signature_origin = setting->origin;
+  if (!strncmp(setting->key, "args.", 5))
+    add_rules(sets, set, setting, setting->key + 5);
+  else if (!strcmp(setting->key, "return"))
+    add_rules(sets, set, setting, "return");
+  else if (!strcmp(setting->key, "on_violation"))
+    read_reaction(sets, set, setting);
+  else if (!strcmp(setting->key, "keep"))
+    rf_value_keep(setting->value, &set->keep_ns);
+  else if (!strcmp(setting->key, "after"))
+    rf_value_number(setting->value, &set->after);
+  else
+    set->signature = setting->value, set->signature_origin = setting->origin;
 }
 
 /* ---- spans ---- */
@@ -86,7 +97,8 @@ static struct rf_span_setting_all *span_of(struct rf_rule_sets *sets, const char
   for (size_t i = 0; i < sets->spans; i++)
     if (!strcmp(sets->span[i]->plan.name, name)) return sets->span[i];
   struct rf_span_setting_all *fresh = rf_pool_take(&sets->pool, sizeof *fresh);
-  struct rf_span_setting_all **grown = rf_pool_grow(&sets->pool, sets->span, sets->spans, &sets->span_capacity, sizeof *grown);
+  struct rf_span_setting_all **grown =
+      rf_pool_grow(&sets->pool, sets->span, sets->spans, &sets->span_capacity, sizeof *grown);
   if (!fresh || !grown) return NULL;
   sets->span = grown;
   fresh->plan.name = name;
@@ -94,7 +106,8 @@ static struct rf_span_setting_all *span_of(struct rf_rule_sets *sets, const char
 }
 
 /* function(key=E) */
-static bool read_short_form(struct rf_rule_sets *sets, struct rf_span_setting_all *span, int end, const char *text) {
+static bool read_short_form(struct rf_rule_sets *sets, struct rf_span_setting_all *span, int end,
+                            const char *text) {
   const char *key = NULL, *close = strrchr(text, ')');
   for (const char *at = text; (at = strstr(at, "(key")); at++) key = at;
   if (!key || !close || close < key || close[1]) return false;
@@ -107,10 +120,14 @@ static bool read_short_form(struct rf_rule_sets *sets, struct rf_span_setting_al
 }
 
 static void set_part(struct rf_span_setting_all *span, int end, const char *part, const char *value) {
-  if (!strcmp(part, "function")) span->function[end] = value;
-  else if (!strcmp(part, "key")) span->key[end] = value;
-  else if (!strcmp(part, "at")) span->at[end] = value;
-  else span->when[end] = value;
+  if (!strcmp(part, "function"))
+    span->function[end] = value;
+  else if (!strcmp(part, "key"))
+    span->key[end] = value;
+  else if (!strcmp(part, "at"))
+    span->at[end] = value;
+  else
+    span->when[end] = value;
 }
 
 static void read_span(struct rf_rule_sets *sets, const struct rf_span_setting *setting) {
@@ -122,14 +139,18 @@ static void read_span(struct rf_rule_sets *sets, const struct rf_span_setting *s
   if (!strcmp(setting->key, "duplicate")) {
     for (int i = 0; i < 3; i++)
       if (!strcmp(setting->value, modes[i])) span->plan.duplicate = (enum rf_span_duplicate)i;
-  } else if (!strcmp(setting->key, "in_flight")) rf_value_number(setting->value, &span->plan.in_flight);
+  } else if (!strcmp(setting->key, "in_flight"))
+    rf_value_number(setting->value, &span->plan.in_flight);
   else {
     span->origin[end] = setting->origin;
-    if (dot) set_part(span, end, dot + 1, setting->value);
+    if (dot)
+      set_part(span, end, dot + 1, setting->value);
     else if (!read_short_form(sets, span, end, setting->value)) {
       char key[300];
       snprintf(key, sizeof key, "spans.%.200s.%s", setting->span, setting->key);
-      rf_rule_sets_complain(sets, setting->origin, key, "'%.100s': function(key=E) is expected, such as submit(key=arg1)", setting->value);
+      rf_rule_sets_complain(sets, setting->origin, key,
+                            "'%.100s': function(key=E) is expected, such as submit(key=arg1)",
+                            setting->value);
     }
   }
 }
@@ -145,7 +166,8 @@ static bool parse_end(struct rf_rule_sets *sets, struct rf_span_setting_all *spa
     return false;
   }
   point->has_condition = span->when[end] != NULL;
-  if (point->has_condition && !rf_condition_parse(span->when[end], &sets->pool, &point->condition, error, sizeof error)) {
+  if (point->has_condition &&
+      !rf_condition_parse(span->when[end], &sets->pool, &point->condition, error, sizeof error)) {
     rf_rule_sets_complain(sets, point->origin, point->full_key, "when: %s", error);
     return false;
   }
@@ -155,7 +177,8 @@ static bool parse_end(struct rf_rule_sets *sets, struct rf_span_setting_all *spa
 static void attach(struct rf_rule_sets *sets, struct rf_span_setting_all *span, int end) {
   struct rf_rule_set *set = set_of(sets, span->function[end], span->origin[end]);
   if (!set) return;
-  struct rf_span_end_setting **grown = rf_pool_grow(&sets->pool, set->point, set->points, &set->point_capacity, sizeof *grown);
+  struct rf_span_end_setting **grown =
+      rf_pool_grow(&sets->pool, set->point, set->points, &set->point_capacity, sizeof *grown);
   if (!grown) return;
   set->point = grown;
   grown[set->points++] = &span->point[end];
@@ -167,9 +190,12 @@ static void finish_span(struct rf_rule_sets *sets, struct rf_span_setting_all *s
   snprintf(key, sizeof key, "spans.%.200s", span->plan.name);
   for (int end = 0; end < 2; end++)
     if (!span->function[end] || !span->key[end]) {
-      const char *origin = span->origin[end] ? span->origin[end] : span->origin[!end] ? span->origin[!end] : "spans";
-      rf_rule_sets_complain(sets, origin, key, "'%s' is missing%s: a span needs begin and end, each with function and key", names[end],
-                            span->function[end] ? ": its key" : "");
+      const char *origin = span->origin[end]    ? span->origin[end]
+                           : span->origin[!end] ? span->origin[!end]
+                                                : "spans";
+      rf_rule_sets_complain(sets, origin, key,
+                            "'%s' is missing%s: a span needs begin and end, each with function and key",
+                            names[end], span->function[end] ? ": its key" : "");
       return;
     }
   if (!parse_end(sets, span, 0) || !parse_end(sets, span, 1)) return;

@@ -1,4 +1,5 @@
-/* functions: and spans: of the configuration, gathered by pattern and parsed as far as that goes without types. */
+/* functions: and spans: of the configuration, gathered by pattern and parsed as far as that goes without
+ * types. */
 #pragma once
 
 #include "base/options.h"
@@ -58,5 +59,5 @@ struct rf_rule_sets {
 /* Reads them all; sets->complain is set by the caller. */
 void rf_rule_sets_read(struct rf_rule_sets *sets, const struct rf_options *options);
 /* "origin: key: what" */
-void rf_rule_sets_complain(struct rf_rule_sets *sets, const char *origin, const char *key, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+void rf_rule_sets_complain(struct rf_rule_sets *sets, const char *origin, const char *key, const char *format,
+                           ...) __attribute__((format(printf, 4, 5)));

@@ -58,20 +58,26 @@ static struct word peek(struct reader *r) {
   const char *at = r->at;
   if (isdigit((unsigned char)*at)) return (struct word){at, 0};
   for (;;) {
-    if (word_char(*at)) at++;
-    else if (at[0] == ':' && at[1] == ':') at += 2;
-    else if (*at == '~' && at > r->at && at[-1] == ':') at++;
+    if (word_char(*at))
+      at++;
+    else if (at[0] == ':' && at[1] == ':')
+      at += 2;
+    else if (*at == '~' && at > r->at && at[-1] == ':')
+      at++;
     else if (*at == '<' && at > r->at && word_char(at[-1])) {
       int depth = 0;
       do depth += *at == '<' ? 1 : *at == '>' ? -1 : 0;
       while (*at++ && depth);
       if (!at[-1]) at--;
-    } else break;
+    } else
+      break;
   }
   return (struct word){r->at, (size_t)(at - r->at)};
 }
 
-static bool is(struct word w, const char *text) { return w.length == strlen(text) && !strncmp(w.text, text, w.length); }
+static bool is(struct word w, const char *text) {
+  return w.length == strlen(text) && !strncmp(w.text, text, w.length);
+}
 
 static bool is_any(struct word w, const char *const *texts) {
   for (; *texts; texts++)
@@ -79,23 +85,30 @@ static bool is_any(struct word w, const char *const *texts) {
   return false;
 }
 
-static const char *const idle_words[] = {"const", "volatile", "restrict", "__restrict", "__restrict__", "static", "extern", "inline",
-                                         "register", "_Noreturn", "noexcept", "virtual", "constexpr", "typename", "explicit", NULL};
+static const char *const idle_words[] = {
+    "const",    "volatile",  "restrict", "__restrict", "__restrict__", "static",   "extern",   "inline",
+    "register", "_Noreturn", "noexcept", "virtual",    "constexpr",    "typename", "explicit", NULL};
 
-static struct rf_type *new_type(struct reader *r, enum rf_type_kind kind, uint32_t size, const struct rf_type *target) {
+static struct rf_type *new_type(struct reader *r, enum rf_type_kind kind, uint32_t size,
+                                const struct rf_type *target) {
   struct rf_type *type = rf_pool_take(r->pool, sizeof *type);
-  if (type) *type = (struct rf_type){.kind = kind, .size = size, .align = size, .target = target, .name = ""};
-  else fail(r, "no memory");
+  if (type)
+    *type = (struct rf_type){.kind = kind, .size = size, .align = size, .target = target, .name = ""};
+  else
+    fail(r, "no memory");
   return type;
 }
 
 static const struct rf_type *take_type(struct reader *r);
-static const struct rf_type *take_declarator(struct reader *r, const struct rf_type *base, const char **name, bool decays);
+static const struct rf_type *take_declarator(struct reader *r, const struct rf_type *base, const char **name,
+                                             bool decays);
 
 /* ---- structs written out ---- */
 
-static bool add_field(struct reader *r, struct rf_type *type, size_t *capacity, const char *name, const struct rf_type *field, bool is_union) {
-  if (!field->size || field->kind == RF_TYPE_OPAQUE) return fail(r, "the field '%s' has a type of unknown size", name);
+static bool add_field(struct reader *r, struct rf_type *type, size_t *capacity, const char *name,
+                      const struct rf_type *field, bool is_union) {
+  if (!field->size || field->kind == RF_TYPE_OPAQUE)
+    return fail(r, "the field '%s' has a type of unknown size", name);
   struct rf_field *grown = rf_pool_grow(r->pool, type->field, type->fields, capacity, sizeof *grown);
   if (!grown) return fail(r, "no memory");
   uint32_t offset = is_union ? 0 : (type->size + field->align - 1) & ~(field->align - 1);
@@ -117,7 +130,8 @@ static bool take_members(struct reader *r, struct rf_type *type, bool is_union) 
       if (!field || !add_field(r, type, &capacity, name, field, is_union)) return false;
     } while (take(r, ','));
     skip_spaces(r);
-    if (*r->at == ':') return fail(r, "bit fields can't be written here; the module's debug information gives them");
+    if (*r->at == ':')
+      return fail(r, "bit fields can't be written here; the module's debug information gives them");
     if (!take(r, ';')) return fail(r, "';' is missing at '%.30s'", r->at);
   }
   if (type->align) type->size = (type->size + type->align - 1) & ~(type->align - 1);
@@ -141,9 +155,13 @@ static const struct rf_type *take_struct(struct reader *r, bool is_union) {
 /* ---- specifiers ---- */
 
 static bool note_basic(struct specifiers *s, struct word w) {
-  const struct { const char *name; bool *flag; } flags[] = {
-      {"unsigned", &s->is_unsigned}, {"signed", &s->is_signed}, {"short", &s->is_short}, {"char", &s->is_char}, {"int", &s->is_int},
-      {"float", &s->is_float}, {"double", &s->is_double}, {"bool", &s->is_bool}, {"_Bool", &s->is_bool}, {"void", &s->is_void}};
+  const struct {
+    const char *name;
+    bool *flag;
+  } flags[] = {{"unsigned", &s->is_unsigned}, {"signed", &s->is_signed}, {"short", &s->is_short},
+               {"char", &s->is_char},         {"int", &s->is_int},       {"float", &s->is_float},
+               {"double", &s->is_double},     {"bool", &s->is_bool},     {"_Bool", &s->is_bool},
+               {"void", &s->is_void}};
   if (is(w, "long")) {
     s->longs++;
     return s->any = true;
@@ -158,7 +176,8 @@ static const struct rf_type *basic_type(const struct specifiers *s) {
   if (s->is_bool) return rf_type_named("bool");
   if (s->is_float) return rf_type_named("float");
   if (s->is_double) return rf_type_named(s->longs ? "long double" : "double");
-  if (s->is_char) return rf_type_named(s->is_unsigned ? "unsigned char" : s->is_signed ? "signed char" : "char");
+  if (s->is_char)
+    return rf_type_named(s->is_unsigned ? "unsigned char" : s->is_signed ? "signed char" : "char");
   if (s->is_short) return rf_type_named(s->is_unsigned ? "unsigned short" : "short");
   if (s->longs) return rf_type_named(s->is_unsigned ? "unsigned long" : "long");
   return rf_type_named(s->is_unsigned ? "unsigned int" : "int");
@@ -187,9 +206,12 @@ static const struct rf_type *take_type(struct reader *r) {
   for (;;) {
     struct word w = peek(r);
     if (!w.length) break;
-    if (is_any(w, idle_words) || note_basic(&s, w)) r->at += w.length;
-    else if (is(w, "_Complex") || is(w, "complex")) complex = true, r->at += w.length;
-    else if (s.any || s.type) break; /* the declarator's name */
+    if (is_any(w, idle_words) || note_basic(&s, w))
+      r->at += w.length;
+    else if (is(w, "_Complex") || is(w, "complex"))
+      complex = true, r->at += w.length;
+    else if (s.any || s.type)
+      break; /* the declarator's name */
     else if (is(w, "struct") || is(w, "class") || is(w, "union")) {
       r->at += w.length;
       s.type = take_struct(r, is(w, "union"));
@@ -212,12 +234,15 @@ static const struct rf_type *take_type(struct reader *r) {
 
 static const struct rf_type *take_pointers(struct reader *r, const struct rf_type *type) {
   for (;;) {
-    if (take(r, '*')) type = new_type(r, RF_TYPE_POINTER, 8, type);
+    if (take(r, '*'))
+      type = new_type(r, RF_TYPE_POINTER, 8, type);
     else if (take(r, '&')) {
       take(r, '&');
       type = new_type(r, RF_TYPE_REFERENCE, 8, type);
-    } else if (is_any(peek(r), idle_words)) r->at += peek(r).length;
-    else return type;
+    } else if (is_any(peek(r), idle_words))
+      r->at += peek(r).length;
+    else
+      return type;
     if (!type) return NULL;
   }
 }
@@ -246,7 +271,8 @@ static const struct rf_type *take_arrays(struct reader *r, const struct rf_type 
     bool pointer = i == 0 && decays;
     uint64_t bytes = count[i] * type->size;
     if (bytes > UINT32_MAX) return fail(r, "an array that large"), NULL;
-    struct rf_type *array = new_type(r, pointer ? RF_TYPE_POINTER : RF_TYPE_ARRAY, pointer ? 8 : (uint32_t)bytes, type);
+    struct rf_type *array =
+        new_type(r, pointer ? RF_TYPE_POINTER : RF_TYPE_ARRAY, pointer ? 8 : (uint32_t)bytes, type);
     if (!array) return NULL;
     if (!pointer) array->align = type->align, array->count = count[i];
     type = array;
@@ -266,7 +292,8 @@ static const struct rf_type *take_function_pointer(struct reader *r, const char 
   return *r->at == '(' && !skip_parentheses(r) ? NULL : type;
 }
 
-static const struct rf_type *take_declarator(struct reader *r, const struct rf_type *base, const char **name, bool decays) {
+static const struct rf_type *take_declarator(struct reader *r, const struct rf_type *base, const char **name,
+                                             bool decays) {
   const struct rf_type *type = take_pointers(r, base);
   if (!type) return NULL;
   if (take(r, '(')) return take_function_pointer(r, name);
@@ -278,7 +305,9 @@ static const struct rf_type *take_declarator(struct reader *r, const struct rf_t
 
 static bool usable(struct reader *r, const struct rf_type *type, const char *what) {
   if (type->kind != RF_TYPE_OPAQUE) return true;
-  return fail(r, "%s: the size of '%s' is not known: write a basic type, a pointer, or the struct with its fields", what, type->name);
+  return fail(
+      r, "%s: the size of '%s' is not known: write a basic type, a pointer, or the struct with its fields",
+      what, type->name);
 }
 
 static bool take_parameter(struct reader *r, struct rf_signature *signature, size_t *capacity) {
@@ -289,7 +318,8 @@ static bool take_parameter(struct reader *r, struct rf_signature *signature, siz
     return (signature->parameters == 0 && !parameter.name[0]) || fail(r, "a parameter of type void");
   if (!usable(r, parameter.type, parameter.name)) return false;
   if (signature->parameters == MOST_PARAMETERS) return fail(r, "more than %d parameters", MOST_PARAMETERS);
-  signature->parameter = rf_pool_grow(r->pool, signature->parameter, signature->parameters, capacity, sizeof parameter);
+  signature->parameter =
+      rf_pool_grow(r->pool, signature->parameter, signature->parameters, capacity, sizeof parameter);
   if (!signature->parameter) return fail(r, "no memory");
   signature->parameter[signature->parameters++] = parameter;
   return true;
@@ -306,15 +336,19 @@ static bool take_signature(struct reader *r, struct rf_signature *signature) {
   if (take(r, ')')) return true;
   do {
     skip_spaces(r);
-    if (!strncmp(r->at, "...", 3)) r->at += 3;
-    else if (!take_parameter(r, signature, &capacity)) return false;
+    if (!strncmp(r->at, "...", 3))
+      r->at += 3;
+    else if (!take_parameter(r, signature, &capacity))
+      return false;
   } while (take(r, ','));
   return take(r, ')') || fail(r, "',' or ')' is missing at '%.30s'", r->at);
 }
 
-bool rf_signature_parse(const char *text, struct rf_pool *pool, struct rf_signature *signature, char *error, size_t error_bytes) {
+bool rf_signature_parse(const char *text, struct rf_pool *pool, struct rf_signature *signature, char *error,
+                        size_t error_bytes) {
   struct reader r = {text, pool, error, error_bytes, 0};
   error[0] = '\0';
   *signature = (struct rf_signature){0};
-  return take_signature(&r, signature) && (rf_signature_place(signature, pool) || fail(&r, "a parameter's or the result's size is not known"));
+  return take_signature(&r, signature) &&
+         (rf_signature_place(signature, pool) || fail(&r, "a parameter's or the result's size is not known"));
 }

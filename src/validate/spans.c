@@ -103,8 +103,10 @@ void rf_spans_record_again(void) {
     struct bucket *old = span->bucket;
     span->entry = NULL;
     span->in_flight = 0;
-    if (make_buckets(span)) rf_pages_free(old, bytes_of(span));
-    else span->bucket = NULL;
+    if (make_buckets(span))
+      rf_pages_free(old, bytes_of(span));
+    else
+      span->bucket = NULL;
     record(span);
   }
 }
@@ -121,9 +123,15 @@ static bool swap_state(struct bucket *b, uint32_t place, uint32_t from, uint32_t
   return __atomic_compare_exchange_n(&b->state[place], &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
-static void release(struct bucket *b, uint32_t place, uint32_t state) { __atomic_store_n(&b->state[place], state, __ATOMIC_RELEASE); }
+static void release(struct bucket *b, uint32_t place, uint32_t state) {
+  __atomic_store_n(&b->state[place], state, __ATOMIC_RELEASE);
+}
 
-struct found { struct bucket *bucket; uint32_t place; uint64_t distance; };
+struct found {
+  struct bucket *bucket;
+  uint32_t place;
+  uint64_t distance;
+};
 
 /* The taken place of a key, the oldest where several have it; now busy, and the caller's. */
 static bool claim_key(struct rf_span *span, uint64_t key, struct found *found) {
@@ -132,7 +140,9 @@ static bool claim_key(struct rf_span *span, uint64_t key, struct found *found) {
   for (uint64_t step = 0; step <= span->mask && step < MOST_STEPS; step++) {
     struct bucket *b = &span->bucket[(home + step) & span->mask];
     for (uint32_t i = 0; i < PLACES; i++) {
-      if (__atomic_load_n(&b->state[i], __ATOMIC_ACQUIRE) != TAKEN || b->key[i] != key || b->start[i] >= oldest) continue;
+      if (__atomic_load_n(&b->state[i], __ATOMIC_ACQUIRE) != TAKEN || b->key[i] != key ||
+          b->start[i] >= oldest)
+        continue;
       oldest = b->start[i];
       best = (struct found){b, i, step};
     }
@@ -169,15 +179,21 @@ static bool claim_free(struct rf_span *span, uint64_t key, struct found *found) 
 
 static void raise_most(uint64_t *most, uint64_t value) {
   uint64_t before = __atomic_load_n(most, __ATOMIC_RELAXED);
-  while (before < value && !__atomic_compare_exchange_n(most, &before, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
+  while (before < value &&
+         !__atomic_compare_exchange_n(most, &before, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+  }
 }
 
 static void lower_least(uint64_t *least, uint64_t value) {
   uint64_t before = __atomic_load_n(least, __ATOMIC_RELAXED);
-  while (before > value && !__atomic_compare_exchange_n(least, &before, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
+  while (before > value &&
+         !__atomic_compare_exchange_n(least, &before, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+  }
 }
 
-static uint64_t count(uint64_t *counter, uint64_t by) { return __atomic_add_fetch(counter, by, __ATOMIC_RELAXED); }
+static uint64_t count(uint64_t *counter, uint64_t by) {
+  return __atomic_add_fetch(counter, by, __ATOMIC_RELAXED);
+}
 
 /* ---- begin and end ---- */
 
@@ -218,7 +234,9 @@ void rf_span_begin(struct rf_span *span, uint64_t key, uint64_t now) {
 
 static void make_octave(struct rf_slot *slot, uint32_t octave) {
   rf_ref fresh = rf_recording_ref(rf_recording_alloc(RF_SUBBUCKETS * sizeof(uint64_t))), none = 0;
-  if (fresh) __atomic_compare_exchange_n(&slot->octave[octave], &none, fresh, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+  if (fresh)
+    __atomic_compare_exchange_n(&slot->octave[octave], &none, fresh, false, __ATOMIC_RELEASE,
+                                __ATOMIC_RELAXED);
 }
 
 static void make_octave_saved(struct rf_slot *slot, uint32_t octave) {
@@ -229,7 +247,8 @@ static void make_octave_saved(struct rf_slot *slot, uint32_t octave) {
 static void add_shared(struct rf_slot *slot, uint64_t duration) {
   unsigned __int128 square = (unsigned __int128)duration * duration;
   struct rf_bucket bucket = rf_bucket_of(duration);
-  if (!slot->octave[bucket.octave]) rf_preserved_on_own_stack((uintptr_t)slot, bucket.octave, 0, make_octave_saved);
+  if (!slot->octave[bucket.octave])
+    rf_preserved_on_own_stack((uintptr_t)slot, bucket.octave, 0, make_octave_saved);
   uint64_t *counter = rf_slot_counter(slot, duration);
   if (counter) count(counter, 1);
   count(&slot->durations, 1);

@@ -1,9 +1,11 @@
 /*
- * Spans: from a begin to the end with the same key, on any thread. What is in flight lies in a table of buckets, without locks:
+ * Spans: from a begin to the end with the same key, on any thread. What is in flight lies in a table of
+ * buckets, without locks:
  *
  *   key ─hash─▶ bucket of 8 places ─(spilled)─▶ the next bucket ...
  *
- * A place goes free ─▶ busy ─▶ taken ─▶ busy ─▶ free by compare-and-swap, so signal handlers may do what they interrupted.
+ * A place goes free ─▶ busy ─▶ taken ─▶ busy ─▶ free by compare-and-swap, so signal handlers may do what they
+ * interrupted.
  */
 #pragma once
 
@@ -21,7 +23,8 @@ struct rf_span_plan {
   uint64_t in_flight; /* the most that are open at once; 0: 65536 */
 };
 
-/* Makes a span and its entry in the recording. The strings must stay. NULL without memory. Not signal-safe. */
+/* Makes a span and its entry in the recording. The strings must stay. NULL without memory. Not signal-safe.
+ */
 struct rf_span *rf_span_new(const struct rf_span_plan *plan);
 /* The span of a name, made when it is new; for the C API. Any thread, not in signal handlers. */
 struct rf_span *rf_span_named(const char *name);

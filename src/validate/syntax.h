@@ -4,4 +4,5 @@
 struct rf_options;
 
 /* complain receives "origin: key: what". Answers how often. */
-int rf_validate_syntax(const struct rf_options *options, void (*complain)(void *user, const char *message), void *user);
+int rf_validate_syntax(const struct rf_options *options, void (*complain)(void *user, const char *message),
+                       void *user);

@@ -22,14 +22,16 @@ static bool add_leaves(struct leaves *out, const struct rf_type *type, uint32_t 
 static bool add_fields(struct leaves *out, const struct rf_type *type, uint32_t offset, int depth) {
   for (size_t i = 0; i < type->fields; i++) {
     const struct rf_field *field = &type->field[i];
-    if (field->bits ? !add_leaf(out, (offset + field->offset + field->first_bit / 8) & ~0u, 1, RF_LEAF_INTEGER)
-                    : !add_leaves(out, field->type, offset + field->offset, depth + 1))
+    if (field->bits
+            ? !add_leaf(out, (offset + field->offset + field->first_bit / 8) & ~0u, 1, RF_LEAF_INTEGER)
+            : !add_leaves(out, field->type, offset + field->offset, depth + 1))
       return false;
   }
   return true;
 }
 
-static bool add_elements(struct leaves *out, const struct rf_type *type, uint64_t count, uint32_t offset, int depth) {
+static bool add_elements(struct leaves *out, const struct rf_type *type, uint64_t count, uint32_t offset,
+                         int depth) {
   if (count > MOST_LEAVES) return false;
   for (uint64_t i = 0; i < count; i++)
     if (!add_leaves(out, type, offset + (uint32_t)i * type->size, depth + 1)) return false;
@@ -43,7 +45,8 @@ static bool add_leaves(struct leaves *out, const struct rf_type *type, uint32_t 
   case RF_TYPE_UNSIGNED:
   case RF_TYPE_POINTER:
   case RF_TYPE_REFERENCE: return add_leaf(out, offset, type->size, RF_LEAF_INTEGER);
-  case RF_TYPE_FLOAT: return add_leaf(out, offset, type->size, type->size > 8 ? RF_LEAF_EXTENDED : RF_LEAF_VECTOR);
+  case RF_TYPE_FLOAT:
+    return add_leaf(out, offset, type->size, type->size > 8 ? RF_LEAF_EXTENDED : RF_LEAF_VECTOR);
   case RF_TYPE_COMPLEX: return add_elements(out, type->target, 2, offset, depth);
   case RF_TYPE_ARRAY: return add_elements(out, type->target, type->count, offset, depth);
   case RF_TYPE_STRUCT: return add_fields(out, type, offset, depth);
@@ -63,7 +66,9 @@ bool rf_type_shape(const struct rf_type *type, struct rf_pool *pool, struct rf_s
 }
 
 /* An empty C++ struct takes no place at all. */
-static bool takes_none(const struct rf_type *type) { return type->kind == RF_TYPE_STRUCT && !type->fields && type->size == 1 && !type->by_address; }
+static bool takes_none(const struct rf_type *type) {
+  return type->kind == RF_TYPE_STRUCT && !type->fields && type->size == 1 && !type->by_address;
+}
 
 bool rf_signature_place(struct rf_signature *signature, struct rf_pool *pool) {
   struct rf_placer placer = {0};
@@ -86,8 +91,10 @@ const struct rf_field *rf_type_field(const struct rf_type *type, const char *nam
   for (size_t i = 0; i < type->fields; i++) {
     const struct rf_field *field = &type->field[i];
     uint32_t inside = field->offset;
-    if (!field->name[0] && field->type->kind == RF_TYPE_STRUCT) field = rf_type_field(field->type, name, &inside);
-    else if (strcmp(field->name, name) != 0) continue;
+    if (!field->name[0] && field->type->kind == RF_TYPE_STRUCT)
+      field = rf_type_field(field->type, name, &inside);
+    else if (strcmp(field->name, name) != 0)
+      continue;
     if (!field) continue;
     *offset += inside;
     return field;
@@ -95,8 +102,8 @@ const struct rf_field *rf_type_field(const struct rf_type *type, const char *nam
   return NULL;
 }
 
-#define BASIC(text, what, bytes, is_character)                                                                         \
-  {.kind = what, .size = bytes, .align = bytes, .name = text, .character = is_character}
+#define BASIC(text, what, bytes, is_character)                                                               \
+  { .kind = what, .size = bytes, .align = bytes, .name = text, .character = is_character }
 
 static const struct rf_type basics[] = {
     {.kind = RF_TYPE_VOID, .name = "void"},

@@ -1,6 +1,7 @@
 /*
- * What rules need to know of a function: its parameters' and its result's types and names, from a C declaration (signature.c) or from DWARF (dwarf.c in
- * the tool, handed over as text: description.c), and where each lies at a call.
+ * What rules need to know of a function: its parameters' and its result's types and names, from a C
+ * declaration (signature.c) or from DWARF (dwarf.c in the tool, handed over as text: description.c), and
+ * where each lies at a call.
  */
 #pragma once
 
@@ -65,17 +66,17 @@ bool rf_signature_place(struct rf_signature *signature, struct rf_pool *pool);
 bool rf_type_shape(const struct rf_type *type, struct rf_pool *pool, struct rf_shape *shape);
 
 /*
- * Reads a C declaration such as "int f(const double *x, size_t n, struct { double lr; int steps; } *cfg)". Basic types, the
- * fixed-width ones, pointers, references, arrays, bool, enums and structs written out are known; other names only as a pointer's target.
- * One line in error otherwise.
+ * Reads a C declaration such as "int f(const double *x, size_t n, struct { double lr; int steps; } *cfg)".
+ * Basic types, the fixed-width ones, pointers, references, arrays, bool, enums and structs written out are
+ * known; other names only as a pointer's target. One line in error otherwise.
  */
 bool rf_signature_parse(const char *text, struct rf_pool *pool, struct rf_signature *signature, char *error,
                         size_t error_bytes);
 
-/* Text that the tool writes about functions (one block a function, see description.c). NULL at the end or where it is
- * malformed; *text is moved on. */
+/* Text that the tool writes about functions (one block a function, see description.c). NULL at the end or
+ * where it is malformed; *text is moved on. */
 struct rf_description {
-  uint64_t offset; /* as asked for */
+  uint64_t offset;     /* as asked for */
   const char *problem; /* why there is no signature; else NULL */
   struct rf_signature signature;
 };
@@ -83,7 +84,8 @@ struct rf_descriptions {
   struct rf_description *description;
   size_t count;
 };
-bool rf_descriptions_parse(const char *text, size_t length, struct rf_pool *pool, struct rf_descriptions *descriptions);
+bool rf_descriptions_parse(const char *text, size_t length, struct rf_pool *pool,
+                           struct rf_descriptions *descriptions);
 
 /* The field of a struct, anonymous ones looked through; *offset is added to. NULL: none. */
 const struct rf_field *rf_type_field(const struct rf_type *type, const char *name, uint32_t *offset);

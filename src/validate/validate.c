@@ -1,4 +1,5 @@
-/* See validate.h. Everything here happens at start or when a library is opened, before its functions are patched. */
+/* See validate.h. Everything here happens at start or when a library is opened, before its functions are
+ * patched. */
 #include "validate/validate.h"
 
 #include <stdio.h>
@@ -45,10 +46,13 @@ static void make_spans(void) {
     if (state.sets.span[i]->point[0].span) state.sets.span[i]->span = rf_span_new(&state.sets.span[i]->plan);
 }
 
-static bool carries_something(const struct rf_rule_set *set) { return set->rules || set->points || set->keep_ns; }
+static bool carries_something(const struct rf_rule_set *set) {
+  return set->rules || set->points || set->keep_ns;
+}
 
 static void prepare(const struct rf_module *module, const struct rf_select_function *functions, size_t count);
-static const void *make(uint32_t id, const struct rf_module *module, const struct rf_select_function *function);
+static const void *make(uint32_t id, const struct rf_module *module,
+                        const struct rf_select_function *function);
 
 const struct rf_select_rules *rf_validate_start(const struct rf_validate_plan *plan) {
   state.plan = *plan;
@@ -64,13 +68,16 @@ const struct rf_select_rules *rf_validate_start(const struct rf_validate_plan *p
     any = any || carries_something(&state.sets.set[i]);
   }
   make_spans();
-  state.rules = (struct rf_select_rules){patterns, patterns + state.sets.sets, state.sets.sets, prepare, make};
+  state.rules =
+      (struct rf_select_rules){patterns, patterns + state.sets.sets, state.sets.sets, prepare, make};
   return any ? &state.rules : NULL;
 }
 
 /* ---- types ---- */
 
-static struct rf_rule_set *set_at(const struct rf_select_function *function, size_t i) { return &state.sets.set[function->sets[i]]; }
+static struct rf_rule_set *set_at(const struct rf_select_function *function, size_t i) {
+  return &state.sets.set[function->sets[i]];
+}
 
 static const struct rf_rule_set *set_with_signature(const struct rf_select_function *function) {
   for (size_t i = 0; i < function->set_count; i++)
@@ -87,7 +94,8 @@ static bool needs_types(const struct rf_select_function *function) {
 }
 
 /* Asks the tool for all functions of a module at once. */
-static void prepare(const struct rf_module *module, const struct rf_select_function *functions, size_t count) {
+static void prepare(const struct rf_module *module, const struct rf_select_function *functions,
+                    size_t count) {
   const char **requests = rf_calloc(count + 1, sizeof *requests);
   size_t wanted = 0, length = 0;
   char *text = NULL;
@@ -113,7 +121,8 @@ static const struct rf_description *description_of(uint64_t offset) {
 static const struct rf_signature *parse_signature(struct rf_rule_set *set) {
   char error[ERROR_BYTES], key[300];
   struct rf_signature *signature = rf_pool_take(&state.pool, sizeof *signature);
-  if (!signature || rf_signature_parse(set->signature, &state.pool, signature, error, sizeof error)) return signature;
+  if (!signature || rf_signature_parse(set->signature, &state.pool, signature, error, sizeof error))
+    return signature;
   snprintf(key, sizeof key, "functions.%.200s.signature", set->pattern);
   if (!set->signature_complained) rf_rule_sets_complain(&state.sets, set->signature_origin, key, "%s", error);
   set->signature_complained = true;
@@ -127,7 +136,8 @@ static const struct rf_signature *signature_of(const struct rf_select_function *
   struct rf_rule_set *set = (struct rf_rule_set *)set_with_signature(function);
   *why = NULL;
   if (set && is_clone(function->name)) {
-    *why = "it is a clone, whose parameters the compiler may have moved; without debug information nobody knows where to";
+    *why = "it is a clone, whose parameters the compiler may have moved; without debug information nobody "
+           "knows where to";
     return NULL;
   }
   if (set) return parse_signature(set);
@@ -150,7 +160,9 @@ struct making {
 
 static void refuse(struct making *m, bool *complained, const char *origin, const char *key) {
   const char *why = m->compiler.signature ? NULL : m->why_untyped;
-  if (!*complained) rf_rule_sets_complain(&state.sets, origin, key, "%s: %s%s%s%s", m->function->name, m->error, why ? " (" : "", why ? why : "", why ? ")" : "");
+  if (!*complained)
+    rf_rule_sets_complain(&state.sets, origin, key, "%s: %s%s%s%s", m->function->name, m->error,
+                          why ? " (" : "", why ? why : "", why ? ")" : "");
   *complained = true;
 }
 
@@ -158,18 +170,24 @@ static void compile_rules(struct making *m, struct rf_rule_set *set) {
   for (size_t i = 0; i < set->rules; i++) {
     struct rf_rule_setting *setting = &set->rule[i];
     if (rf_compile_rules(&m->compiler, setting->key, &setting->rules, &m->checks)) continue;
-    refuse(m, m->compiler.signature ? &setting->complained : &set->types_complained, setting->origin, setting->full_key);
+    refuse(m, m->compiler.signature ? &setting->complained : &set->types_complained, setting->origin,
+           setting->full_key);
   }
 }
 
-static bool compile_point(struct making *m, const struct rf_span_end_setting *setting, struct rf_span_point *point) {
-  *point = (struct rf_span_point){setting->span->span, setting->begin, setting->on_return, setting->has_condition, .key = {.size = 0}};
+static bool compile_point(struct making *m, const struct rf_span_end_setting *setting,
+                          struct rf_span_point *point) {
+  *point = (struct rf_span_point){setting->span->span, setting->begin, setting->on_return,
+                                  setting->has_condition, .key = {.size = 0}};
   m->error[0] = '\0';
   if (!rf_compile_scalar(&m->compiler, &setting->key, &point->key)) return false;
-  if (setting->has_condition && !rf_compile_condition(&m->compiler, &setting->condition, &point->condition)) return false;
+  if (setting->has_condition && !rf_compile_condition(&m->compiler, &setting->condition, &point->condition))
+    return false;
   bool result = point->key.at.start >= RF_SAVED_RAX && point->key.at.base == RF_PLACE_SAVED;
-  bool judged = setting->has_condition && point->condition.subject.at.base == RF_PLACE_SAVED && point->condition.subject.at.start >= RF_SAVED_RAX;
-  if ((result || judged) && !setting->on_return) point->on_return = true; /* the result is known on return only */
+  bool judged = setting->has_condition && point->condition.subject.at.base == RF_PLACE_SAVED &&
+                point->condition.subject.at.start >= RF_SAVED_RAX;
+  if ((result || judged) && !setting->on_return)
+    point->on_return = true; /* the result is known on return only */
   return true;
 }
 
@@ -178,8 +196,10 @@ static void compile_points(struct making *m, struct rf_rule_set *set) {
     struct rf_span_end_setting *setting = set->point[i];
     struct rf_checker *checker = m->checker;
     if (!setting->span->span) continue;
-    if (!compile_point(m, setting, &checker->points[checker->point_count])) refuse(m, &setting->complained, setting->origin, setting->full_key);
-    else checker->point_count++;
+    if (!compile_point(m, setting, &checker->points[checker->point_count]))
+      refuse(m, &setting->complained, setting->origin, setting->full_key);
+    else
+      checker->point_count++;
   }
 }
 
@@ -189,9 +209,11 @@ static void compile_reaction(struct making *m, struct rf_rule_set *set) {
   m->error[0] = '\0';
   m->checker->reaction = set->reaction.reaction;
   bool good = true;
-  if (set->reaction.reaction == RF_REACT_RETURN) good = rf_compile_substitute(&m->compiler, &set->reaction, &m->checker->substitute);
+  if (set->reaction.reaction == RF_REACT_RETURN)
+    good = rf_compile_substitute(&m->compiler, &set->reaction, &m->checker->substitute);
   if (set->reaction.reaction == RF_REACT_CALL) {
-    m->checker->callback = (rf_violation_callback *)rf_plugin_find(set->reaction.plugin, set->reaction.function, m->error, sizeof m->error);
+    m->checker->callback = (rf_violation_callback *)rf_plugin_find(
+        set->reaction.plugin, set->reaction.function, m->error, sizeof m->error);
     good = m->checker->callback != NULL;
   }
   if (good) return;
@@ -235,7 +257,9 @@ static bool divide_checks(struct making *m) {
 }
 
 static uint8_t words_of(const struct rf_locator *at) {
-  return at->base == RF_PLACE_STACK && at->start >= 0 && at->start < 8 * STACK_WORDS ? (uint8_t)(at->start / 8 + 2) : 0;
+  return at->base == RF_PLACE_STACK && at->start >= 0 && at->start < 8 * STACK_WORDS
+             ? (uint8_t)(at->start / 8 + 2)
+             : 0;
 }
 
 /* How many words of stack arguments later looks need; the callee may have changed them by then. */
@@ -243,11 +267,13 @@ static void find_stack_words(struct rf_checker *checker) {
   uint8_t words = 0;
   for (uint32_t i = 0; i < checker->return_count; i++) {
     const struct rf_check *check = &checker->on_return[i];
-    uint8_t all[] = {words_of(&check->subject.at), words_of(&check->length.scalar[0].at), words_of(&check->other.scalar[0].at)};
+    uint8_t all[] = {words_of(&check->subject.at), words_of(&check->length.scalar[0].at),
+                     words_of(&check->other.scalar[0].at)};
     for (size_t k = 0; k < sizeof all; k++) words = all[k] > words ? all[k] : words;
   }
   for (uint32_t i = 0; i < checker->point_count; i++)
-    if (checker->points[i].on_return && words_of(&checker->points[i].key.at) > words) words = words_of(&checker->points[i].key.at);
+    if (checker->points[i].on_return && words_of(&checker->points[i].key.at) > words)
+      words = words_of(&checker->points[i].key.at);
   for (uint32_t i = 0; i < checker->keep.arguments; i++)
     if (words_of(&checker->keep.argument[i].at) > words) words = words_of(&checker->keep.argument[i].at);
   checker->stack_words = words > STACK_WORDS ? STACK_WORDS : words;
@@ -279,7 +305,8 @@ static void record_keep(struct rf_checker *checker, const char *names) {
 
 static void record_checker(const struct listed *listed) {
   struct rf_checker *checker = listed->checker;
-  for (uint32_t i = 0; i < checker->entry_count + checker->return_count; i++) record_check(checker, &checker->on_entry[i]);
+  for (uint32_t i = 0; i < checker->entry_count + checker->return_count; i++)
+    record_check(checker, &checker->on_entry[i]);
   if (checker->keep.threshold) record_keep(checker, listed->argument_names);
 }
 
@@ -297,7 +324,8 @@ static void compile_all(struct making *m) {
     compile_points(m, set);
     compile_reaction(m, set);
     if (set->after > m->checker->after) m->checker->after = set->after;
-    if (set->keep_ns) m->checker->keep.threshold = (uint64_t)((double)set->keep_ns * 1e-9 * state.plan.cycles_per_second);
+    if (set->keep_ns)
+      m->checker->keep.threshold = (uint64_t)((double)set->keep_ns * 1e-9 * state.plan.cycles_per_second);
   }
 }
 
@@ -313,7 +341,8 @@ static size_t count_points(const struct rf_select_function *function) {
   return count;
 }
 
-static const void *make(uint32_t id, const struct rf_module *module, const struct rf_select_function *function) {
+static const void *make(uint32_t id, const struct rf_module *module,
+                        const struct rf_select_function *function) {
   struct making m = {.function = function};
   (void)module;
   m.checker = rf_pool_take(&state.pool, sizeof *m.checker);
@@ -323,7 +352,8 @@ static const void *make(uint32_t id, const struct rf_module *module, const struc
   m.checker->function = rf_pool_text(&state.pool, function->name);
   m.checker->points = rf_pool_take(&state.pool, count_points(function) * sizeof *m.checker->points);
   if (!m.checker->points) return NULL;
-  m.compiler = (struct rf_compiler){&state.pool, signature_of(function, &m.why_untyped), m.error, sizeof m.error};
+  m.compiler =
+      (struct rf_compiler){&state.pool, signature_of(function, &m.why_untyped), m.error, sizeof m.error};
   compile_all(&m);
   listed->argument_names = m.checker->keep.threshold ? compile_keep(&m) : "";
   if (!divide_checks(&m)) return NULL;

@@ -37,8 +37,10 @@ bool rf_validator_register(const char *name, rf_validator_function *function, vo
 void *rf_plugin_find(const char *path, const char *function, char *error, size_t error_bytes) {
   void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   void *found = library ? dlsym(library, function) : NULL;
-  if (!library) snprintf(error, error_bytes, "%s can't be loaded: %s", path, dlerror());
-  else if (!found) snprintf(error, error_bytes, "%s has no function '%s'", path, function);
+  if (!library)
+    snprintf(error, error_bytes, "%s can't be loaded: %s", path, dlerror());
+  else if (!found)
+    snprintf(error, error_bytes, "%s has no function '%s'", path, function);
   return found;
 }
 
@@ -50,7 +52,8 @@ const struct rf_validator_slot *rf_validator_find(const char *name, char *error,
   if (!slot || name[0] != '/' || slot->function) return slot;
   char path[4096];
   const char *colon = strrchr(name, ':');
-  if (!colon || !colon[1] || snprintf(path, sizeof path, "%.*s", (int)(colon - name), name) >= (int)sizeof path) {
+  if (!colon || !colon[1] ||
+      snprintf(path, sizeof path, "%.*s", (int)(colon - name), name) >= (int)sizeof path) {
     snprintf(error, error_bytes, "'%.60s': /path/plugin.so:function is expected", name);
     return NULL;
   }

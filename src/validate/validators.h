@@ -1,9 +1,10 @@
 /*
- * Validators: checks in code, registered by the app (refunc_register_validator), or in a shared object that a rule names by its absolute path
- * (validator /opt/rules.so:probabilities). A rule may name one that is registered later; until then it is not checked.
+ * Validators: checks in code, registered by the app (refunc_register_validator), or in a shared object that a
+ * rule names by its absolute path (validator /opt/rules.so:probabilities). A rule may name one that is
+ * registered later; until then it is not checked.
  *
- * They run on the calling thread with hooks off, on a stack of about 20 KB of Refunc's; vector registers are theirs to use. They may not throw
- * out, longjmp out, or call functions that carry rules.
+ * They run on the calling thread with hooks off, on a stack of about 20 KB of Refunc's; vector registers are
+ * theirs to use. They may not throw out, longjmp out, or call functions that carry rules.
  */
 #pragma once
 
@@ -32,10 +33,12 @@ struct rf_validator_slot {
   struct rf_validator_slot *next;
 };
 
-/* Registers or replaces. function NULL takes it away. false without memory. Any thread, not in signal handlers. */
+/* Registers or replaces. function NULL takes it away. false without memory. Any thread, not in signal
+ * handlers. */
 bool rf_validator_register(const char *name, rf_validator_function *function, void *user);
 
-/* The slot of a name, made when it is new; a name that begins with '/' is PLUGIN:FUNCTION and loaded now. NULL with one line in error. */
+/* The slot of a name, made when it is new; a name that begins with '/' is PLUGIN:FUNCTION and loaded now.
+ * NULL with one line in error. */
 const struct rf_validator_slot *rf_validator_find(const char *name, char *error, size_t error_bytes);
 
 /* A function of a shared object; NULL with one line in error. Loader calls: at start only. */

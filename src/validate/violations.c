@@ -1,6 +1,7 @@
 /*
- * Counting violations, and keeping examples of the first ones with stack and value. The counting is one atomic add; the rest, five
- * times a rule, runs on a stack of Refunc's own with the app's vector registers saved.
+ * Counting violations, and keeping examples of the first ones with stack and value. The counting is one
+ * atomic add; the rest, five times a rule, runs on a stack of Refunc's own with the app's vector registers
+ * saved.
  */
 #include "arch/arch.h"
 #include "arch/entry.h"
@@ -63,7 +64,8 @@ static void fill_saved(struct example *e) {
   rf_signals_restore(mask);
 }
 
-void rf_violation_note(const struct rf_checker *checker, const struct rf_check *check, const struct rf_finding *finding) {
+void rf_violation_note(const struct rf_checker *checker, const struct rf_check *check,
+                       const struct rf_finding *finding) {
   struct rf_violation_entry *entry = check->entry;
   (void)checker;
   if (!entry) return;
@@ -97,12 +99,20 @@ static void call_back_saved(struct callback *c) {
   rf_tls.internal--;
 }
 
-void rf_violation_callback_run(const struct rf_checker *checker, const struct rf_check *check, const struct rf_finding *finding) {
-  struct callback c = {checker, {.size = sizeof c.info, .function = checker->function, .parameter = check->parameter, .rule = check->rule,
-                                 .kind = finding->value.kind, .integer = (int64_t)finding->value.bits, .index = finding->index,
-                                 .address = (const void *)finding->address}};
+void rf_violation_callback_run(const struct rf_checker *checker, const struct rf_check *check,
+                               const struct rf_finding *finding) {
+  struct callback c = {checker,
+                       {.size = sizeof c.info,
+                        .function = checker->function,
+                        .parameter = check->parameter,
+                        .rule = check->rule,
+                        .kind = finding->value.kind,
+                        .integer = (int64_t)finding->value.bits,
+                        .index = finding->index,
+                        .address = (const void *)finding->address}};
   char *real = (char *)&c.info.real; /* by bytes: no vector register */
-  for (int i = 0; finding->value.kind == RF_NUMBER_DOUBLE && i < 8; i++) real[i] = ((const char *)&finding->value.bits)[i];
+  for (int i = 0; finding->value.kind == RF_NUMBER_DOUBLE && i < 8; i++)
+    real[i] = ((const char *)&finding->value.bits)[i];
   rf_preserved_on_own_stack((uintptr_t)&c, 0, 0, call_back_saved);
 }
 

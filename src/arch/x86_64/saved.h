@@ -1,16 +1,16 @@
 /*
- * The registers of a call that carry arguments and results, as the entry saves them for rules. Included by the assembly, so it holds plain
- * numbers first.
+ * The registers of a call that carry arguments and results, as the entry saves them for rules. Included by
+ * the assembly, so it holds plain numbers first.
  */
 #pragma once
 
-#define RF_SAVED_INTEGER 0  /* rdi rsi rdx rcx r8 r9 */
-#define RF_SAVED_VECTOR 48  /* low halves of xmm0 to xmm7 */
+#define RF_SAVED_INTEGER 0 /* rdi rsi rdx rcx r8 r9 */
+#define RF_SAVED_VECTOR 48 /* low halves of xmm0 to xmm7 */
 #define RF_SAVED_RAX 112
 #define RF_SAVED_RDX 120
 #define RF_SAVED_XMM0 128
 #define RF_SAVED_XMM1 136
-#define RF_SAVED_X87 144 /* st0, 10 bytes */
+#define RF_SAVED_X87 144     /* st0, 10 bytes */
 #define RF_SAVED_VERDICT 160 /* enum rf_verdict */
 #define RF_SAVED_BYTES 176
 
