@@ -105,6 +105,17 @@ struct refunc_value {
 };
 /* 0: good; anything else is a violation. */
 typedef int refunc_validator(const struct refunc_value *value, void *user);
+
+/* What "on_violation: call PLUGIN:FUNCTION" hands to void FUNCTION(const struct refunc_violation *). */
+struct refunc_violation {
+  size_t size;
+  const char *function, *parameter, *rule;
+  int kind; /* of the value, as in struct refunc_value */
+  int64_t integer;
+  double real;
+  uint64_t index;      /* of the first bad element */
+  const void *address; /* of what can't be read, or of a string */
+};
 typedef void refunc_alert(const struct refunc_memory *memory, void *user);
 
 /* ---- what callers keep ---- */

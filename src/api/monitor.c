@@ -197,6 +197,7 @@ int rf_api_monitor_validate(struct refunc_monitor *monitor, const char *validato
 int rf_api_register_validator(const char *name, refunc_validator *function, void *user) {
   _Static_assert(sizeof(struct refunc_value) == sizeof(struct rf_validator_value),
                  "the same, as the app and as rules see it");
+  _Static_assert(sizeof(struct refunc_violation) == sizeof(struct rf_violation_info), "the same, too");
   if (!name || !*name) return -EINVAL;
   return rf_validator_register(name, (rf_validator_function *)function, user) ? 0 : -ENOMEM;
 }
