@@ -65,22 +65,24 @@ static inline void note_edge(const struct rf_thread *thread, struct rf_record *r
 /*
  * While calls are thinned the record below may not be the caller's, which was perhaps merely counted. What a timed call took then
  * comes off its caller function's sum, whichever of that function's calls it was in: as unbiased, since both are weighted.
- * Mostly the return address tells that function; only where the caller is not timed, or recursion has to be told, a stack is walked
- * now and then.
+ * Mostly the return address tells that function, and direct recursion with it; only where the caller is not timed, or recursion over
+ * other functions has to be told, a stack is walked now and then. Returns whether the function called itself.
  */
-static inline void credit_caller(struct rf_thread *thread, struct rf_record *record, uint64_t duration, uintptr_t rbp) {
+static inline bool credit_caller(struct rf_thread *thread, struct rf_record *record, uint64_t duration, uintptr_t rbp) {
   uint32_t caller = rf_caller_at(record->return_address);
   struct rf_slot *callers = caller < thread->slot_capacity ? thread->slots[caller] : NULL;
   const struct rf_slot *slot = record->slot; /* whose depth tells recursion, as long as all its calls were timed */
   bool inner_known = !(slot->next & RF_RECORD_RECURSIVE) || slot->depth > 1 || !slot->counted;
   uint64_t amount = rf_callers_time(duration, rf_weight(record->flags));
-  if (LIKELY(callers && inner_known)) {
+  if (LIKELY(callers)) {
     if (rf_edges_on) rf_edge_add(record, caller, duration);
     callers->sum_children += amount;
-    return;
+    if (LIKELY(inner_known)) return false;
+    if (caller == record->id) return true;
   }
-  struct rf_walk_order order = {.duration = duration, .given = rf_walk_time(thread, amount), .rbp = rbp};
+  struct rf_walk_order order = {.duration = duration, .given = rf_walk_time(thread, amount), .rbp = rbp, .credited = callers != NULL};
   if (order.given) rf_preserved_on_own_stack((uintptr_t)record, (uintptr_t)&order, 0, rf_callers_walk);
+  return false;
 }
 
 RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t clock, uintptr_t rbp) {
@@ -98,9 +100,12 @@ RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t clock, uintptr_t
     uint64_t *counter = rf_slot_counter(slot, duration);
     if (LIKELY(counter)) {
       if (__builtin_expect(rf_edges_on, 0)) note_edge(thread, record, duration);
+      bool inner = false;
       if (LIKELY(!thread->thinning)) record[-1].child += duration + rf_probe_cycles.outside;
-      else credit_caller(thread, record, duration, rbp);
+      else inner = credit_caller(thread, record, duration, rbp);
       rf_slot_add(slot, duration, record->child, counter, rf_weight(flags));
+      /* No timed call of it is around, but one that was merely counted. */
+      if (inner && slot->depth == 0) slot->sum_outer -= rf_weight(flags) * duration;
       if (flags & RF_RECORD_PACED) rf_pace(thread, slot, clock, flags);
       record->flags = 0;
       record->position = RF_RECORD_FREE;

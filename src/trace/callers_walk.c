@@ -70,11 +70,11 @@ static void account(struct callers callers, bool whole, struct rf_record *record
   struct rf_slot *slot = record->slot;
   uint64_t given = order->given;
   bool recursive = slot->next & RF_RECORD_RECURSIVE;
-  if (callers.nearest) {
+  if (callers.nearest && !order->credited) {
     callers.nearest->sum_children += given;
     if (rf_edges_on) rf_edge_add_time(record, callers.nearest->function, order->duration, given);
   }
-  if (!whole && (!callers.found || (recursive && !callers.inner))) slot->lost_children += given;
+  if (!whole && ((!callers.found && !order->credited) || (recursive && !callers.inner))) slot->lost_children += given;
   /* The depth knows timed calls only: what it takes for outermost calls lies within ones that were merely counted. */
   if (callers.inner && slot->depth == 1) slot->sum_outer -= given < slot->sum_outer ? given : slot->sum_outer;
 }

@@ -1,6 +1,7 @@
 /* Finding a timed call's timed callers by walking its stack, for calls that are thinned by timing.budget. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/thread.h"
@@ -13,6 +14,7 @@ struct rf_record;
 struct rf_walk_order {
   uint64_t duration, given; /* given: the time that the walk gives out, which stands for calls not walked for, too */
   uintptr_t rbp; /* the caller's */
+  bool credited; /* the nearest timed caller has its share: only recursion is looked for */
 };
 
 /*
