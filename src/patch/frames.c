@@ -375,7 +375,7 @@ static uintptr_t loaders_function(void) {
 
 static void ignore(void *user, uint32_t id, const char *reason) { (void)user, (void)id, (void)reason; }
 
-bool rf_frames_expose(const void *entry) {
+bool rf_frames_expose(const void *entry, bool now) {
   uintptr_t address = loaders_function(), body;
   if (!address) return false;
   struct rf_patch_request request = {.address = address,
@@ -387,5 +387,5 @@ bool rf_frames_expose(const void *entry) {
                                      .anonymous = true};
   if (rf_patch_add(&request, &body)) return false;
   memcpy(&find_original, &body, sizeof body);
-  return rf_patch_commit(ignore, NULL) == 0;
+  return !now || rf_patch_commit(ignore, NULL) == 0;
 }

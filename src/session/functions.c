@@ -5,7 +5,10 @@
  */
 #include "session/functions.h"
 
+#include <string.h>
+
 #include "arch/entry.h"
+#include "base/change.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -34,6 +37,8 @@
 static bool selecting;
 static struct rf_probe_cost cost;
 static struct rf_lock sweeping;
+static bool exposed;
+static double budget;
 
 static bool tell_others(void *user, const struct rf_module *module) {
   (void)user;
@@ -47,16 +52,17 @@ static void sweep(void *relocated) {
   rf_modules_visit(tell_others, NULL);
   rf_heap_modules_end();
   rf_unwind_modules_changed();
-  if (selecting) rf_select_sweep(*(bool *)relocated);
+  rf_select_sweep(*(bool *)relocated);
 }
 
 /* Before the first sweep's stubs can be interrupted by anybody who unwinds. */
-static void expose_frames(void) {
+static void expose_frames(bool now) {
   if (rf_patch_open()) return;
-  if (!rf_frames_expose(rf_find_object_entry))
+  if (!rf_frames_expose(rf_find_object_entry, now))
     rf_log(
         RF_LOG_INFO,
         "this libc can't be told of stubs: unwinding from a signal handler ends in one that it interrupted");
+  exposed = true;
   rf_patch_close();
 }
 
@@ -90,7 +96,7 @@ static void record_cost(void) {
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 extern const char etext[] __attribute__((visibility("hidden")));
 
-static void start_budget(double budget) {
+static void start_budget(void) {
   if (budget > 0 && rf_countdowns_start(RF_MOST_FUNCTIONS)) rf_pace_start((uint32_t)(budget * RF_PACE_ONE), cost.inside + cost.outside);
   if (!rf_pace_active()) return;
   rf_unwind_start();
@@ -110,13 +116,12 @@ static const struct rf_select_rules *start_rules(const struct rf_options *option
 void rf_functions_start(const struct rf_options *options, bool dry, void (*end_process)(void)) {
   struct rf_select_plan plan = {.options = options, .rules = start_rules(options, end_process), .dry = dry};
   selecting = rf_select_start(&plan);
-  if (selecting) {
-    rf_edges_start(rf_option_on(options, RF_OPT_TRACE_EDGES));
-    cost = rf_probe_measure();
-    record_cost();
-    start_budget(rf_option_ratio(options, RF_OPT_TIMING_BUDGET));
-  }
-  if (selecting && !dry) expose_frames();
+  rf_edges_start(rf_option_on(options, RF_OPT_TRACE_EDGES));
+  cost = rf_probe_measure(); /* now: it borrows an id that may be taken later */
+  record_cost();
+  budget = rf_option_ratio(options, RF_OPT_TIMING_BUDGET);
+  if (selecting) start_budget();
+  if (selecting && !dry) expose_frames(true);
   sweep_on_own_stack(true);
   uintptr_t notifier = rf_loader_notifier();
   if (!dry && (!notifier || !rf_patch_notifier(notifier, rf_notify)))
@@ -128,4 +133,44 @@ void rf_functions_record_again(void) {
   record_cost();
   rf_select_record_again();
   rf_validate_record_again();
+}
+
+/* ---- changes ---- */
+
+/* What functions need that are traced for the first time in this process. */
+static void begin_selecting(void) {
+  if (!selecting) start_budget();
+  if (!exposed) expose_frames(false);
+  selecting = true;
+}
+
+static void copy_text(char *to, size_t size, const char *text) {
+  strncpy(to, text, size - 1);
+  to[size - 1] = '\0';
+}
+
+static void change_on_own_stack(void *given) {
+  struct rf_change *change = given;
+  struct rf_select_change done = {0};
+  begin_selecting();
+  const char *problem = rf_select_change(change->kind == RF_CHANGE_ADD, change->pattern, &done);
+  rf_unwind_modules_changed();
+  change->result = problem ? RF_CHANGE_REFUSED : RF_CHANGE_DONE;
+  change->changed = done.changed;
+  change->unchanged = done.unchanged;
+  change->skipped = done.skipped;
+  change->edits = (uintptr_t)done.edits;
+  change->edit_count = done.edit_count;
+  copy_text(change->text, sizeof change->text, problem ? problem : done.skipped ? done.reason : done.nearest);
+}
+
+/* The thread may have been stopped in the middle of a sweep of another's making: it does not wait for that. */
+void rf_functions_change(struct rf_change *change) {
+  char *own = rf_pages(STACK_BYTES);
+  change->result = RF_CHANGE_BUSY;
+  if (own && rf_lock_try(&sweeping)) {
+    rf_call_on(own + STACK_BYTES, change_on_own_stack, change);
+    rf_lock_give(&sweeping);
+  }
+  if (own) rf_pages_free(own, STACK_BYTES);
 }

@@ -7,5 +7,8 @@ struct rf_options;
 
 /* end_process: ends it with its report saved, for rules that want that. */
 void rf_functions_start(const struct rf_options *options, bool dry, void (*end_process)(void));
+/* Does what a mailbox asks for and leaves the answer there. */
+struct rf_change;
+void rf_functions_change(struct rf_change *change);
 /* In a forked child, into its new recording. */
 void rf_functions_record_again(void);

@@ -32,6 +32,7 @@
 #include "recording/writer.h"
 #include "sample/sampler.h"
 #include "session/describe.h"
+#include "session/change.h"
 #include "session/functions.h"
 #include "session/identity.h"
 #include "session/tool.h"
@@ -288,6 +289,7 @@ void rf_session_start(int argc, char **argv, char **envp) {
     rf_describe_environment(session.environment);
     rf_functions_start(session.options, session.check, end_process);
     if (session.check) check_and_end();
+    rf_change_offer();
     start_heap();
     on_exit(at_exit, NULL); /* first of all registered, so it runs last */
     at_quick_exit(at_quick_exit_last);
@@ -336,6 +338,7 @@ static bool forked(void) {
   rf_thread_clock_start(rf_recording_header()->cycles_per_second, rf_clock_cycles_usable());
   record_process();
   rf_functions_record_again();
+  rf_change_offer();
   rf_heap_modules_again();
   rf_track_restart();
   rf_heap_inherit();
