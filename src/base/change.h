@@ -1,5 +1,6 @@
 /*
- * What the tool and the library say to each other when a running process is to trace something else (refunc trace):
+ * What the tool and the library say to each other when a running process is to trace something else (refunc
+ * trace):
  *
  *   tool: stops one thread, has it run the library's rf_change_serve(mailbox) on a stack of the library's own
  *   library: plans, leaves its answer and a list of edits, then waits
@@ -21,7 +22,8 @@ enum rf_change_result {
 
 #define RF_CHANGE_JUMP 5 /* bytes at most */
 
-/* Bytes of code to replace. A thread that stands at address + n goes on at moved[n]; 0: nobody can stand there. */
+/* Bytes of code to replace. A thread that stands at address + n goes on at moved[n]; 0: nobody can stand
+ * there. */
 struct rf_change_edit {
   uint64_t address;
   uint8_t count, before[RF_CHANGE_JUMP], after[RF_CHANGE_JUMP];

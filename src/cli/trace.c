@@ -1,6 +1,7 @@
 /*
- * refunc trace add|remove PATTERN PID: what base/change.h describes, from the tool's side. While the library plans, only the thread that it
- * plans on stands still; while code is written, all do, for less than a millisecond mostly.
+ * refunc trace add|remove PATTERN PID: what base/change.h describes, from the tool's side. While the library
+ * plans, only the thread that it plans on stands still; while code is written, all do, for less than a
+ * millisecond mostly.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -23,8 +24,8 @@
 #include "cli/tracees.h"
 #include "recording/reader.h"
 
-#define PLANS_WITHIN 60.0 /* seconds */
-#define TRIES 400         /* of threads that are in the middle of something, 5 ms apart */
+#define PLANS_WITHIN 60.0         /* seconds */
+#define TRIES 400                 /* of threads that are in the middle of something, 5 ms apart */
 #define SCANNED ((size_t)1 << 20) /* bytes of each stack that are searched for signal frames */
 
 struct job {
@@ -72,13 +73,21 @@ static int fail_stopping(const struct job *job, int error) {
   char path[64];
   snprintf(path, sizeof path, "/proc/%d", (int)pid);
   long tracer = tracer_of(pid);
-  if (tracer) return rf_fail(RF_NO, "trace: process %d is held by a debugger (process %ld)", (int)pid, tracer);
+  if (tracer)
+    return rf_fail(RF_NO, "trace: process %d is held by a debugger (process %ld)", (int)pid, tracer);
   if (stat(path, &owner) == 0 && owner.st_uid != geteuid() && geteuid() != 0)
     return rf_fail(RF_NO, "trace: process %d belongs to another user (uid %u)", (int)pid, owner.st_uid);
   if (error == -EPERM || error == -EACCES)
-    return rf_fail(RF_NO, "trace: this system does not let process %d be stopped with ptrace (see kernel.yama.ptrace_scope, or CAP_SYS_PTRACE in a "
-                          "container)", (int)pid);
-  if (error == -ETIMEDOUT) return rf_fail(RF_NO, "trace: a thread of process %d can't be stopped: it waits inside the kernel; nothing was changed", (int)pid);
+    return rf_fail(RF_NO,
+                   "trace: this system does not let process %d be stopped with ptrace (see "
+                   "kernel.yama.ptrace_scope, or CAP_SYS_PTRACE in a "
+                   "container)",
+                   (int)pid);
+  if (error == -ETIMEDOUT)
+    return rf_fail(
+        RF_NO,
+        "trace: a thread of process %d can't be stopped: it waits inside the kernel; nothing was changed",
+        (int)pid);
   if (error == -ESRCH || error == -ENOENT) return rf_fail(RF_NO, "trace: process %d has ended", (int)pid);
   return rf_fail(RF_NO, "trace: process %d: %s", (int)pid, strerror(-error));
 }
@@ -95,8 +104,10 @@ static bool await_answer(const struct job *job, pid_t thread) {
   uint32_t state = RF_CHANGE_ASKED;
   int status;
   for (double end = seconds() + PLANS_WITHIN; seconds() < end; nap(100)) {
-    if (!read_memory(job, state_at, &state, sizeof state) || state == RF_CHANGE_ANSWERED) return state == RF_CHANGE_ANSWERED;
-    if (waitpid(thread, &status, __WALL | WNOHANG) == thread && WIFSTOPPED(status) && status >> 16 == 0) return false;
+    if (!read_memory(job, state_at, &state, sizeof state) || state == RF_CHANGE_ANSWERED)
+      return state == RF_CHANGE_ANSWERED;
+    if (waitpid(thread, &status, __WALL | WNOHANG) == thread && WIFSTOPPED(status) && status >> 16 == 0)
+      return false;
   }
   return false;
 }
@@ -117,7 +128,8 @@ static int plan_on(const struct job *job, pid_t thread) {
     return -EAGAIN;
   }
   const struct rf_header *h = &job->header;
-  bool runs = rf_tracee_run(thread, kept, h->change_entry, h->change_stack, h->change_box) && ptrace(PTRACE_CONT, thread, NULL, NULL) == 0;
+  bool runs = rf_tracee_run(thread, kept, h->change_entry, h->change_stack, h->change_box) &&
+              ptrace(PTRACE_CONT, thread, NULL, NULL) == 0;
   bool answered = runs && await_answer(job, thread);
   if (runs) stop_again(thread);
   rf_tracee_give_back(thread, kept);
@@ -186,14 +198,17 @@ static struct rf_change_edit *edit_over(const struct job *job, uint64_t address)
   size_t low = 0, high = job->box->edit_count;
   while (low < high) {
     size_t middle = (low + high) / 2;
-    if (job->edits[middle].address < address) low = middle + 1;
-    else high = middle;
+    if (job->edits[middle].address < address)
+      low = middle + 1;
+    else
+      high = middle;
   }
   struct rf_change_edit *edit = low ? &job->edits[low - 1] : NULL;
   return edit && address - edit->address < edit->count ? edit : NULL;
 }
 
-/* Return addresses never lie there, but a signal handler's frame may say that it came from there: such a function is left for now. */
+/* Return addresses never lie there, but a signal handler's frame may say that it came from there: such a
+ * function is left for now. */
 static bool stack_leads_there(const struct job *job, pid_t thread) {
   static uint64_t words[8192];
   uintptr_t at = rf_tracee_stack(thread) & ~(uintptr_t)7;
@@ -218,11 +233,13 @@ static void move_threads(const struct job *job) {
   for (size_t i = 0; i < job->tracees.count; i++) {
     uintptr_t place = rf_tracee_place(job->tracees.thread[i]);
     const struct rf_change_edit *edit = edit_over(job, place);
-    if (edit && edit->moved[place - edit->address]) rf_tracee_move(job->tracees.thread[i], edit->moved[place - edit->address]);
+    if (edit && edit->moved[place - edit->address])
+      rf_tracee_move(job->tracees.thread[i], edit->moved[place - edit->address]);
   }
 }
 
-/* Only where the code is what the library saw: a library may have been closed meanwhile. Answers how many could not be written. */
+/* Only where the code is what the library saw: a library may have been closed meanwhile. Answers how many
+ * could not be written. */
 static size_t write_edits(const struct job *job) {
   size_t failed = 0;
   for (size_t i = 0; i < job->box->edit_count; i++) {
@@ -256,7 +273,9 @@ static int write_all(struct job *job, size_t *unwritten) {
 static int tell(const struct job *job, size_t unwritten) {
   const struct rf_change *box = job->box;
   if (box->result == RF_CHANGE_REFUSED) return rf_fail(RF_NO, "trace: %s", box->text);
-  if (unwritten) return rf_fail(RF_NO, "trace: the code of %zu of %u functions could not be changed", unwritten, box->changed);
+  if (unwritten)
+    return rf_fail(RF_NO, "trace: the code of %zu of %u functions could not be changed", unwritten,
+                   box->changed);
   if (box->changed || box->unchanged) {
     printf("%u function%s %s", box->changed, box->changed == 1 ? "" : "s", job->add ? "added" : "removed");
     if (box->unchanged) printf(", %u %s", box->unchanged, job->add ? "traced already" : "removed already");
@@ -264,13 +283,18 @@ static int tell(const struct job *job, size_t unwritten) {
     putchar('\n');
     return RF_OK;
   }
-  if (box->skipped) return rf_fail(RF_NO, "trace: %u function%s can't be timed: %s", box->skipped, box->skipped == 1 ? "" : "s", box->text);
-  if (!job->add) return rf_fail(RF_NO, "trace: no traced function of process %d matches %s", (int)job->tracees.pid, job->pattern);
+  if (box->skipped)
+    return rf_fail(RF_NO, "trace: %u function%s can't be timed: %s", box->skipped,
+                   box->skipped == 1 ? "" : "s", box->text);
+  if (!job->add)
+    return rf_fail(RF_NO, "trace: no traced function of process %d matches %s", (int)job->tracees.pid,
+                   job->pattern);
   char near[sizeof box->text];
   snprintf(near, sizeof near, "%s", box->text);
   for (char *at = near; *at; at++)
     if (*at == '\n') *at = ' ';
-  return rf_fail(RF_NO, "trace: no function of process %d matches %s%s%s", (int)job->tracees.pid, job->pattern, *near ? "; near: " : "", near);
+  return rf_fail(RF_NO, "trace: no function of process %d matches %s%s%s", (int)job->tracees.pid,
+                 job->pattern, *near ? "; near: " : "", near);
 }
 
 /* Between the two, a tool that is ended would leave a thread of the app standing: what can be put off is. */
@@ -281,14 +305,21 @@ static int change(struct job *job, const char *path) {
   sigprocmask(SIG_SETMASK, &all, &before);
   int failed = plan(job, path);
   if (!failed && job->box->result == RF_CHANGE_DONE && job->box->edit_count) {
-    if (!take_edits(job)) failed = -EIO;
-    else failed = write_all(job, &unwritten);
+    if (!take_edits(job))
+      failed = -EIO;
+    else
+      failed = write_all(job, &unwritten);
   }
   rf_tracees_release(&job->tracees);
   sigprocmask(SIG_SETMASK, &before, NULL);
-  if (failed == -EAGAIN) return rf_fail(RF_NO, "trace: process %d is busy loading libraries; nothing was changed", (int)job->tracees.pid);
+  if (failed == -EAGAIN)
+    return rf_fail(RF_NO, "trace: process %d is busy loading libraries; nothing was changed",
+                   (int)job->tracees.pid);
   if (failed == -EBUSY)
-    return rf_fail(RF_NO, "trace: a signal handler of process %d stands in the functions' first bytes all the time; run it again", (int)job->tracees.pid);
+    return rf_fail(RF_NO,
+                   "trace: a signal handler of process %d stands in the functions' first bytes all the time; "
+                   "run it again",
+                   (int)job->tracees.pid);
   return failed ? fail_stopping(job, failed) : tell(job, unwritten);
 }
 
@@ -296,10 +327,12 @@ static int open_process(struct job *job, const char *path) {
   char memory[64];
   snprintf(memory, sizeof memory, "/proc/%d/mem", (int)job->tracees.pid);
   job->recording = open(path, O_RDONLY | O_CLOEXEC);
-  if (job->recording < 0 || pread(job->recording, &job->header, sizeof job->header, 0) != (ssize_t)sizeof job->header)
+  if (job->recording < 0 ||
+      pread(job->recording, &job->header, sizeof job->header, 0) != (ssize_t)sizeof job->header)
     return rf_fail(RF_NO, "trace: %s: %m", path);
   if (job->header.pid != (uint32_t)job->tracees.pid || !job->header.change_entry)
-    return rf_fail(RF_NO, "trace: the library in process %d takes no changes (it is of Refunc %s)", (int)job->tracees.pid, job->header.writer_version);
+    return rf_fail(RF_NO, "trace: the library in process %d takes no changes (it is of Refunc %s)",
+                   (int)job->tracees.pid, job->header.writer_version);
   job->memory = open(memory, O_RDWR | O_CLOEXEC);
   if (job->memory < 0) return fail_stopping(job, -errno);
   flock(job->recording, LOCK_EX);
@@ -308,9 +341,13 @@ static int open_process(struct job *job, const char *path) {
 
 static int change_process(struct job *job) {
   char path[4096];
-  if (kill(job->tracees.pid, 0) != 0 && errno == ESRCH) return rf_fail(RF_NO, "trace: there is no process %d", (int)job->tracees.pid);
-  if (rf_recording_of_process((uint32_t)job->tracees.pid, rf_variable("XDG_RUNTIME_DIR"), path, sizeof path) != 0)
-    return rf_fail(RF_NO, "trace: process %d is not recorded, or is not yours; start it with refunc run or the preload", (int)job->tracees.pid);
+  if (kill(job->tracees.pid, 0) != 0 && errno == ESRCH)
+    return rf_fail(RF_NO, "trace: there is no process %d", (int)job->tracees.pid);
+  if (rf_recording_of_process((uint32_t)job->tracees.pid, rf_variable("XDG_RUNTIME_DIR"), path,
+                              sizeof path) != 0)
+    return rf_fail(
+        RF_NO, "trace: process %d is not recorded, or is not yours; start it with refunc run or the preload",
+        (int)job->tracees.pid);
   int status = open_process(job, path);
   job->box = malloc(sizeof *job->box);
   if (status == RF_OK && job->box) status = change(job, path);
@@ -327,11 +364,13 @@ static int run_trace(int argc, char **argv) {
   char *end = NULL;
   if (rf_args_at_option(&args)) return rf_args_unknown(&args, RF_NO, "trace", NULL, false);
   if (argc != 4 || (strcmp(argv[1], "add") != 0 && strcmp(argv[1], "remove") != 0))
-    return rf_fail(RF_NO, "trace: needs add or remove, a pattern and a process: refunc trace add 'SSL_*' 1234");
+    return rf_fail(RF_NO,
+                   "trace: needs add or remove, a pattern and a process: refunc trace add 'SSL_*' 1234");
   job.add = !strcmp(argv[1], "add");
   job.pattern = argv[2];
   job.tracees.pid = (pid_t)strtol(argv[3], &end, 10);
-  if (!isdigit((unsigned char)argv[3][0]) || *end || job.tracees.pid <= 0) return rf_fail(RF_NO, "trace: %s is no process number", argv[3]);
+  if (!isdigit((unsigned char)argv[3][0]) || *end || job.tracees.pid <= 0)
+    return rf_fail(RF_NO, "trace: %s is no process number", argv[3]);
   if (strlen(job.pattern) >= sizeof job.box->pattern) return rf_fail(RF_NO, "trace: the pattern is too long");
   return change_process(&job);
 }
@@ -340,8 +379,10 @@ const struct rf_command rf_command_trace = {
     .name = "trace",
     .usage = "add|remove PATTERN PID",
     .summary = "times more functions of a running process, or fewer",
-    .help = "The process must have been started with refunc run or the preload. All its threads are stopped for a moment (with ptrace: no signal, no\n"
-            "interrupted system call). Functions that are removed stay in the report; added again, they go on where they were. Libraries that the\n"
+    .help = "The process must have been started with refunc run or the preload. All its threads are stopped "
+            "for a moment (with ptrace: no signal, no\n"
+            "interrupted system call). Functions that are removed stay in the report; added again, they go "
+            "on where they were. Libraries that the\n"
             "process opens later follow the last change that matches.\n\n"
             "Exit status: 0, 1 when nothing matches or the process can't be changed.\n",
     .run = run_trace};

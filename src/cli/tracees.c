@@ -65,7 +65,8 @@ static bool is_stopped(const struct rf_tracees *tracees, pid_t thread) {
   return false;
 }
 
-/* Whether every thread that is there now is stopped; stops those that were not. Zombies (a leader that has ended) can't be, and needn't. */
+/* Whether every thread that is there now is stopped; stops those that were not. Zombies (a leader that has
+ * ended) can't be, and needn't. */
 static int stop_new(struct rf_tracees *tracees, DIR *tasks, bool *found) {
   rewinddir(tasks);
   for (struct dirent *entry; (entry = readdir(tasks));) {

@@ -1,5 +1,6 @@
 /*
- * The threads of another process, stopped by ptrace without any signal: system calls that wait go on waiting when they are let go.
+ * The threads of another process, stopped by ptrace without any signal: system calls that wait go on waiting
+ * when they are let go.
  */
 #pragma once
 

@@ -1,7 +1,8 @@
 /*
- * See change.h. The tool has one of the app's threads run serve(), wherever that thread was, as a signal handler would: so a thread that is
- * inside Refunc or the loader declines. No thread of Refunc's own could do it: the sampler's has no libc, and a pthread would end the
- * fast paths of a single-threaded app. The function never returns: the tool gives the thread its registers back.
+ * See change.h. The tool has one of the app's threads run serve(), wherever that thread was, as a signal
+ * handler would: so a thread that is inside Refunc or the loader declines. No thread of Refunc's own could do
+ * it: the sampler's has no libc, and a pthread would end the fast paths of a single-threaded app. The
+ * function never returns: the tool gives the thread its registers back.
  */
 #include "session/change.h"
 
@@ -23,7 +24,8 @@ static struct rf_change box;
 static char stack[STACK_BYTES] __attribute__((aligned(64)));
 
 static bool at_a_bad_time(void) {
-  return rf_internal_depth() || !rf_loader_consistent() || !rf_recording_header() || rf_recording_header()->pid != (uint32_t)rf_syscall(SYS_getpid);
+  return rf_internal_depth() || !rf_loader_consistent() || !rf_recording_header() ||
+         rf_recording_header()->pid != (uint32_t)rf_syscall(SYS_getpid);
 }
 
 static void perform(void) {
@@ -47,7 +49,8 @@ static _Noreturn void serve(void) {
   for (;;) rf_syscall(SYS_futex, &box.state, FUTEX_WAIT, RF_CHANGE_ANSWERED, 0);
 }
 
-extern const char __ehdr_start[] __attribute__((visibility("hidden"))), etext[] __attribute__((visibility("hidden")));
+extern const char __ehdr_start[] __attribute__((visibility("hidden"))),
+    etext[] __attribute__((visibility("hidden")));
 
 void rf_change_offer(void) {
   struct rf_header *header = rf_recording_header();

@@ -55,7 +55,8 @@ bool rf_tracee_give_back(pid_t thread, struct rf_tracee *kept) {
 }
 
 /* orig_rax of -1 says that no system call is to be gone on with. */
-bool rf_tracee_run(pid_t thread, const struct rf_tracee *kept, uintptr_t function, uintptr_t stack, uintptr_t argument) {
+bool rf_tracee_run(pid_t thread, const struct rf_tracee *kept, uintptr_t function, uintptr_t stack,
+                   uintptr_t argument) {
   struct user_regs_struct registers = kept->general;
   uint64_t all = ~0ull;
   registers.rip = function;
@@ -64,7 +65,8 @@ bool rf_tracee_run(pid_t thread, const struct rf_tracee *kept, uintptr_t functio
   registers.rbp = 0;
   registers.eflags &= ~DIRECTION_AND_TRAP;
   registers.orig_rax = ~0ull;
-  return ptrace(PTRACE_SETSIGMASK, thread, (void *)sizeof all, &all) == 0 && ptrace(PTRACE_SETREGS, thread, NULL, &registers) == 0;
+  return ptrace(PTRACE_SETSIGMASK, thread, (void *)sizeof all, &all) == 0 &&
+         ptrace(PTRACE_SETREGS, thread, NULL, &registers) == 0;
 }
 
 uintptr_t rf_tracee_place(pid_t thread) {
@@ -85,7 +87,8 @@ uintptr_t rf_tracee_stack(pid_t thread) {
 }
 
 static bool answers_every_stop(uint64_t call) {
-  static const short calls[] = {SYS_epoll_wait, SYS_epoll_pwait, 441 /* epoll_pwait2 */, SYS_semop, SYS_semtimedop, SYS_rt_sigtimedwait,
+  static const short calls[] = {SYS_epoll_wait,   SYS_epoll_pwait,         441 /* epoll_pwait2 */,
+                                SYS_semop,        SYS_semtimedop,          SYS_rt_sigtimedwait,
                                 SYS_io_getevents, 333 /* io_pgetevents */, 426 /* io_uring_enter */};
   for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
     if (call == (uint64_t)calls[i]) return true;
