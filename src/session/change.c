@@ -49,14 +49,10 @@ static _Noreturn void serve(void) {
   for (;;) rf_syscall(SYS_futex, &box.state, FUTEX_WAIT, RF_CHANGE_ANSWERED, 0);
 }
 
-extern const char __ehdr_start[] __attribute__((visibility("hidden"))),
-    etext[] __attribute__((visibility("hidden")));
-
 void rf_change_offer(void) {
   struct rf_header *header = rf_recording_header();
   header->change_box = (uintptr_t)&box;
   header->change_stack = (uintptr_t)stack + sizeof stack;
-  header->code_low = (uintptr_t)__ehdr_start;
-  header->code_high = (uintptr_t)etext;
+  rf_functions_own_code(&header->code_low, &header->code_high);
   header->change_entry = (uintptr_t)serve;
 }

@@ -174,3 +174,8 @@ void rf_functions_change(struct rf_change *change) {
   }
   if (own) rf_pages_free(own, STACK_BYTES);
 }
+
+void rf_functions_own_code(uint64_t *low, uint64_t *high) {
+  *low = (uintptr_t)__ehdr_start;
+  *high = (uintptr_t)etext;
+}
