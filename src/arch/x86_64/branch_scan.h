@@ -1,5 +1,5 @@
 /*
- * Finds direct branches by their bytes alone, fast enough for whole modules (about 1 ns a byte). What it finds may be the
+ * Finds direct branches by their bytes alone, fast enough for whole modules (about half a ns a byte). What it finds may be the
  * inside of some other instruction: the caller decodes around it to make sure.
  */
 #pragma once
