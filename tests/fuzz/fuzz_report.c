@@ -1,7 +1,8 @@
 /* Any bytes as a recording, through the model into every form of the report. */
 // sources: src/report/*.c src/recording/reader.c src/recording/complete.c src/recording/compose.c
-// src/recording/folder.c sources: src/recording/live.c src/recording/place.c src/recording/process.c
-// src/recording/runs.c src/base/*.c libraries: -ljansson -lyaml -lm
+// sources: src/recording/folder.c src/recording/live.c src/recording/place.c src/recording/process.c
+// sources: src/recording/runs.c src/base/*.c src/elf/demangle.c src/elf/spare_stack.c src/arch/x86_64/stack.S
+// libraries: -ldw -ljansson -lyaml -lm -liberty -lz
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
