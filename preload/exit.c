@@ -1,6 +1,6 @@
 /*
- * Ends that bypass exit's handlers. exit itself is met by a handler that was registered before all others and therefore runs
- * last (session.c).
+ * Ends that bypass exit's handlers. exit itself is met by a handler that was registered before all others and
+ * therefore runs last (session.c).
  */
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,4 +1,5 @@
-/* fork: the child finds Refunc's heap whole and gets a recording at once. A fork by any other way is met later (recording/threads.h). */
+/* fork: the child finds Refunc's heap whole and gets a recording at once. A fork by any other way is met
+ * later (recording/threads.h). */
 #include <unistd.h>
 
 #include "preload/export.h"

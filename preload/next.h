@@ -17,8 +17,8 @@ static inline void *rf_next(void **place, const char *name) {
 }
 
 /* The next function of this name, with this one's type. */
-#define NEXT(function)                                                                                                 \
-  ({                                                                                                                   \
-    static void *place;                                                                                                \
-    (__typeof__(&function))rf_next(&place, #function);                                                                 \
+#define NEXT(function)                                                                                       \
+  ({                                                                                                         \
+    static void *place;                                                                                      \
+    (__typeof__(&function))rf_next(&place, #function);                                                       \
   })

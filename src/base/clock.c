@@ -1,4 +1,5 @@
-/* See clock.h. The calibration is refined for as long as the process runs: the longer the base line, the smaller the error. */
+/* See clock.h. The calibration is refined for as long as the process runs: the longer the base line, the
+ * smaller the error. */
 #include "base/clock.h"
 
 #include <time.h>
@@ -43,6 +44,7 @@ double rf_clock_calibrate(void) {
 double rf_clock_refine(uint64_t cycles0, int64_t ns0, uint64_t cycles1, int64_t ns1, double estimate) {
   if (ns1 - ns0 < 10000000 || cycles1 <= cycles0) return estimate;
   double rate = (double)(cycles1 - cycles0) * 1e9 / (double)(ns1 - ns0);
-  /* A suspended or migrated machine may have stopped one of the two clocks: then the first estimate is the better one. */
+  /* A suspended or migrated machine may have stopped one of the two clocks: then the first estimate is the
+   * better one. */
   return rate > estimate * 0.99 && rate < estimate * 1.01 ? rate : estimate;
 }

@@ -1,7 +1,7 @@
 /*
- * Index arithmetic of the log-linear histogram (HdrHistogram's scheme with 32 sub-buckets): the writer counts with it,
- * the reader turns buckets back into durations. Values below 32 are exact; octave k >= 1 holds [2^(k+4), 2^(k+5)) in
- * 32 equal buckets, so that a bucket's middle is within 1/64 of every value in it.
+ * Index arithmetic of the log-linear histogram (HdrHistogram's scheme with 32 sub-buckets): the writer counts
+ * with it, the reader turns buckets back into durations. Values below 32 are exact; octave k >= 1 holds
+ * [2^(k+4), 2^(k+5)) in 32 equal buckets, so that a bucket's middle is within 1/64 of every value in it.
  */
 #pragma once
 
@@ -11,7 +11,9 @@
 #define RF_SUBBUCKETS (1u << RF_SUBBUCKET_BITS)
 #define RF_OCTAVES 44 /* up to 2^48 cycles: a day at 3 GHz; longer ones count in the last bucket */
 
-struct rf_bucket { uint32_t octave, index; };
+struct rf_bucket {
+  uint32_t octave, index;
+};
 
 /* The bucket that counts value. Values of 2^48 and more fall into the last bucket. Cost: about 2 ns. */
 static inline struct rf_bucket rf_bucket_of(uint64_t value) {

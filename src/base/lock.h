@@ -1,4 +1,5 @@
-/* A futex lock for rare paths: no libc, signal-safe as long as its holder blocks signals or never takes it in a handler. */
+/* A futex lock for rare paths: no libc, signal-safe as long as its holder blocks signals or never takes it in
+ * a handler. */
 #pragma once
 
 #include <errno.h>
@@ -8,7 +9,9 @@
 
 #include "arch/arch.h"
 
-struct rf_lock { uint32_t word; }; /* 0 free, 1 held, 2 held and waited for */
+struct rf_lock {
+  uint32_t word;
+}; /* 0 free, 1 held, 2 held and waited for */
 
 static inline bool rf_lock_try(struct rf_lock *lock) {
   uint32_t expected = 0;

@@ -24,8 +24,8 @@ void rf_log_forget(void);
  * signal-safe. */
 void rf_log_plain(enum rf_log_level level, const char *message);
 
-/* A result that the app asked to have printed, whatever the level: text as a line, or with refunc.log_format json an object whose member
- * "result" is fields, a JSON value. As rf_log_plain. */
+/* A result that the app asked to have printed, whatever the level: text as a line, or with refunc.log_format
+ * json an object whose member "result" is fields, a JSON value. As rf_log_plain. */
 void rf_log_result(const char *text, const char *fields);
 
 /* Where messages go now, or -1: also when the descriptor no longer is what it was. */

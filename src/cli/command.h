@@ -16,8 +16,8 @@ struct rf_command {
 };
 
 extern const struct rf_command rf_command_run, rf_command_report, rf_command_compare, rf_command_check,
-    rf_command_doctor, rf_command_config, rf_command_top, rf_command_trace, rf_command_history, rf_command_help,
-    rf_command_describe;
+    rf_command_doctor, rf_command_config, rf_command_top, rf_command_trace, rf_command_history,
+    rf_command_help, rf_command_describe;
 /* All commands, in the order of the help; NULL at the end. */
 extern const struct rf_command *const rf_commands[];
 const struct rf_command *rf_command_find(const char *name);

@@ -8,9 +8,9 @@
 #include "recording/reader.h"
 
 const struct rf_command *const rf_commands[] = {
-    &rf_command_run,     &rf_command_report, &rf_command_compare, &rf_command_check, &rf_command_top,     &rf_command_trace,
-    &rf_command_history, &rf_command_doctor, &rf_command_config,  &rf_command_help,
-    &rf_command_describe, NULL,
+    &rf_command_run,    &rf_command_report, &rf_command_compare,  &rf_command_check,
+    &rf_command_top,    &rf_command_trace,  &rf_command_history,  &rf_command_doctor,
+    &rf_command_config, &rf_command_help,   &rf_command_describe, NULL,
 };
 
 static int unknown_command(const char *name) {

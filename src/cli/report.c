@@ -157,7 +157,8 @@ static int run_report(int argc, char **argv) {
 
 const struct rf_command rf_command_report = {
     .name = "report",
-    .usage = "[--format text|json|csv|openmetrics|folded|pprof] [--per-process] [--all] [--output FILE] [FILE|DIR...]",
+    .usage = "[--format text|json|csv|openmetrics|folded|pprof] [--per-process] [--all] [--output FILE] "
+             "[FILE|DIR...]",
     .summary = "renders recordings: the newest run, or those named",
     .help =
         "  --format FORMAT   text (default), json (schema refunc-report/1), csv (functions), openmetrics,\n"

@@ -30,7 +30,8 @@ static struct program find_program(void) {
 /* The value of a dynamic entry of the executable, 0 when there is none. */
 static uintptr_t dynamic_value(const struct program *p, Elf64_Sxword tag) {
   if (!p->dynamic) return 0;
-  for (const Elf64_Dyn *entry = (const Elf64_Dyn *)(p->load + p->dynamic->p_vaddr); entry->d_tag != DT_NULL; entry++)
+  for (const Elf64_Dyn *entry = (const Elf64_Dyn *)(p->load + p->dynamic->p_vaddr); entry->d_tag != DT_NULL;
+       entry++)
     if (entry->d_tag == tag) return entry->d_un.d_ptr;
   return 0;
 }
@@ -43,7 +44,9 @@ static const struct r_debug *find_debug(void) {
 bool rf_loader_in_program(const void *address) {
   struct program p = find_program();
   for (size_t i = 0; i < p.count; i++)
-    if (p.headers[i].p_type == PT_LOAD && (uintptr_t)address - (p.load + p.headers[i].p_vaddr) < p.headers[i].p_memsz) return true;
+    if (p.headers[i].p_type == PT_LOAD &&
+        (uintptr_t)address - (p.load + p.headers[i].p_vaddr) < p.headers[i].p_memsz)
+      return true;
   return false;
 }
 
@@ -67,8 +70,8 @@ bool rf_loader_consistent(void) {
 
 static bool same_file(const char *a, const char *b) {
   struct stat x, y;
-  return rf_syscall(SYS_newfstatat, AT_FDCWD, a, &x, 0) == 0 && rf_syscall(SYS_newfstatat, AT_FDCWD, b, &y, 0) == 0 &&
-         x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+  return rf_syscall(SYS_newfstatat, AT_FDCWD, a, &x, 0) == 0 &&
+         rf_syscall(SYS_newfstatat, AT_FDCWD, b, &y, 0) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 const char *rf_loader_program_name(void) {

@@ -4,13 +4,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The function that the loader calls whenever its list of objects changes (r_debug.r_brk), made for debuggers; 0 when there is none. */
+/* The function that the loader calls whenever its list of objects changes (r_debug.r_brk), made for
+ * debuggers; 0 when there is none. */
 uintptr_t rf_loader_notifier(void);
 /* Whether the loader says that its list is whole now (RT_CONSISTENT), as against being changed. */
 bool rf_loader_consistent(void);
 
-/* The base name that the executable was called by (redis-server, where that is a link to redis-check-rdb); NULL where that names another
- * file, as for scripts. It lives as long as the process. Cost: two system calls. */
+/* The base name that the executable was called by (redis-server, where that is a link to redis-check-rdb);
+ * NULL where that names another file, as for scripts. It lives as long as the process. Cost: two system
+ * calls. */
 const char *rf_loader_program_name(void);
 
 /* Whether address lies in the executable. */

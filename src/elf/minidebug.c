@@ -16,8 +16,9 @@ static void *allocate(void *user, size_t count, size_t bytes) { return rf_calloc
 static void release(void *user, void *block) { rf_free(block); }
 
 /*
- * Decodes into a buffer that doubles until all fits; *size receives the length. Checksums are left out: liblzma chooses its CRC-64
- * in a constructor, which runs after Refunc's own start, and whoever reads symbols believes nothing anyway.
+ * Decodes into a buffer that doubles until all fits; *size receives the length. Checksums are left out:
+ * liblzma chooses its CRC-64 in a constructor, which runs after Refunc's own start, and whoever reads symbols
+ * believes nothing anyway.
  */
 static void *unpack(const uint8_t *packed, size_t packed_bytes, size_t *size) {
   static const lzma_allocator allocator = {.alloc = allocate, .free = release};
@@ -26,8 +27,8 @@ static void *unpack(const uint8_t *packed, size_t packed_bytes, size_t *size) {
     size_t in = 0, out = 0;
     uint8_t *buffer = rf_pages(room);
     if (!buffer) return NULL;
-    lzma_ret result =
-        lzma_stream_buffer_decode(&memory, LZMA_IGNORE_CHECK, &allocator, packed, &in, packed_bytes, buffer, &out, room);
+    lzma_ret result = lzma_stream_buffer_decode(&memory, LZMA_IGNORE_CHECK, &allocator, packed, &in,
+                                                packed_bytes, buffer, &out, room);
     if (result == LZMA_OK && out > 0) {
       *size = room; /* what is unmapped later; the tail is zero */
       return buffer;

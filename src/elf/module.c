@@ -328,7 +328,8 @@ static void set_path(struct entry *entry, char *path) {
   entry->module.path = path ? path : "";
   const char *slash = strrchr(entry->module.path, '/');
   entry->module.name = slash ? slash + 1 : entry->module.path;
-  const char *called = entry->link_name[0] == '\0' && entry->module.path[0] == '/' ? rf_loader_program_name() : NULL;
+  const char *called =
+      entry->link_name[0] == '\0' && entry->module.path[0] == '/' ? rf_loader_program_name() : NULL;
   if (called) entry->module.name = called;
 }
 

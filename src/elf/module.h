@@ -24,7 +24,9 @@ struct rf_module {
  * during the visit. */
 void rf_modules_visit(bool (*visit)(void *user, const struct rf_module *module), void *user);
 
-struct rf_segment { uintptr_t start, end; };
+struct rf_segment {
+  uintptr_t start, end;
+};
 
 /* Its readable executable segments, as far as the file fills them; answers how many, at most most. */
 size_t rf_module_text_segments(const struct rf_module *module, struct rf_segment *segments, size_t most);

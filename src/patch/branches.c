@@ -1,6 +1,7 @@
 /*
- * See branches.h. A bit map of the bytes in question, a scan of the whole text for bytes that read like a branch to one of them,
- * and for each of these few a decoding from the beginning of the function it lies in, to tell instructions from their insides.
+ * See branches.h. A bit map of the bytes in question, a scan of the whole text for bytes that read like a
+ * branch to one of them, and for each of these few a decoding from the beginning of the function it lies in,
+ * to tell instructions from their insides.
  */
 #include "patch/branches.h"
 
@@ -17,8 +18,10 @@ static size_t start_at(const struct rf_branch_query *q, uintptr_t address) {
   size_t low = 0, high = q->start_count;
   while (high - low > 1) {
     size_t middle = (low + high) / 2;
-    if (q->starts[middle] <= address) low = middle;
-    else high = middle;
+    if (q->starts[middle] <= address)
+      low = middle;
+    else
+      high = middle;
   }
   return low;
 }
@@ -28,8 +31,10 @@ static const struct rf_extent *function_of(const struct rf_branch_query *q, uint
   size_t low = 0, high = q->function_count;
   while (low < high) {
     size_t middle = (low + high) / 2;
-    if (q->functions[middle].address <= address) low = middle + 1;
-    else high = middle;
+    if (q->functions[middle].address <= address)
+      low = middle + 1;
+    else
+      high = middle;
   }
   while (low-- > 0) {
     const struct rf_extent *f = &q->functions[low];
@@ -43,22 +48,28 @@ static const struct rf_extent *function_of(const struct rf_branch_query *q, uint
 static bool really_branches(uintptr_t start, uintptr_t end, uintptr_t from, uintptr_t target) {
   struct rf_instruction in;
   for (uintptr_t at = start; at <= from; at += in.length) {
-    if (!rf_decode((const uint8_t *)at, end - at, at, &in)) in.length = 1;
-    else if (from < at + in.length) return in.immediate && in.target == target;
+    if (!rf_decode((const uint8_t *)at, end - at, at, &in))
+      in.length = 1;
+    else if (from < at + in.length)
+      return in.immediate && in.target == target;
   }
   return false;
 }
 
-/* Code that no symbol names (PLT, stripped functions) is decoded from the end of the function before it, or its segment's start. */
+/* Code that no symbol names (PLT, stripped functions) is decoded from the end of the function before it, or
+ * its segment's start. */
 static uintptr_t unnamed_start(const struct rf_branch_query *q, uintptr_t address) {
   uintptr_t start = q->text_start;
   for (size_t i = 0; i < q->segment_count; i++)
-    if (address - q->segments[i].start < q->segments[i].end - q->segments[i].start) start = q->segments[i].start;
+    if (address - q->segments[i].start < q->segments[i].end - q->segments[i].start)
+      start = q->segments[i].start;
   size_t low = 0, high = q->function_count;
   while (low < high) {
     size_t middle = (low + high) / 2;
-    if (q->functions[middle].address <= address) low = middle + 1;
-    else high = middle;
+    if (q->functions[middle].address <= address)
+      low = middle + 1;
+    else
+      high = middle;
   }
   if (!low) return start;
   uintptr_t end = q->functions[low - 1].address + q->functions[low - 1].size;
@@ -82,7 +93,8 @@ static void hit(void *user, size_t from, size_t to) {
 
 static void mark(const struct rf_branch_query *q, uint64_t *targets) {
   for (size_t i = 0; i < q->start_count; i++) {
-    size_t first = q->starts[i] - q->text_start, count = rf_jump_offset((const uint8_t *)q->starts[i]) + RF_JUMP_BYTES;
+    size_t first = q->starts[i] - q->text_start,
+           count = rf_jump_offset((const uint8_t *)q->starts[i]) + RF_JUMP_BYTES;
     for (size_t at = first; at < first + count && at < q->text_end - q->text_start; at++)
       targets[at / 64] |= (uint64_t)1 << (at % 64);
   }

@@ -34,5 +34,6 @@ void rf_frames_publish(struct rf_frames *frames, uintptr_t region, size_t bytes)
 void rf_frames_take_back(uintptr_t region);
 
 /* Makes _dl_find_object know the regions; entry: what leads from its stub to rf_find_object(). The patcher
- * must be open. now: the process does not run yet; else the change is left planned. false: this libc has none, or it can't be patched. */
+ * must be open. now: the process does not run yet; else the change is left planned. false: this libc has
+ * none, or it can't be patched. */
 bool rf_frames_expose(const void *entry, bool now);

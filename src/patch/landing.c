@@ -1,6 +1,6 @@
 /*
- * See landing.h. Compilers align functions with nops or int3 that are never run: behind the end of one function, before the beginning of
- * the next. Only functions of known size have a known end.
+ * See landing.h. Compilers align functions with nops or int3 that are never run: behind the end of one
+ * function, before the beginning of the next. Only functions of known size have a known end.
  */
 #include "patch/landing.h"
 
@@ -42,8 +42,8 @@ static uintptr_t in_gap(uintptr_t start, uintptr_t end, uintptr_t low, uintptr_t
   return 0;
 }
 
-/* Where a function's code ends: by its symbol, or, where that gives no size (start-up code), behind its last instruction that is no
- * padding, if nothing falls through there. 0: not known. */
+/* Where a function's code ends: by its symbol, or, where that gives no size (start-up code), behind its last
+ * instruction that is no padding, if nothing falls through there. 0: not known. */
 static uintptr_t end_of(const struct rf_extent *f, uintptr_t next) {
   if (f->size) return f->address + f->size;
   struct rf_instruction in;
@@ -61,8 +61,10 @@ static size_t first_behind(const struct rf_patch_request *r, uintptr_t address) 
   size_t low = 0, high = r->function_count;
   while (low < high) {
     size_t middle = (low + high) / 2;
-    if (r->functions[middle].address < address) low = middle + 1;
-    else high = middle;
+    if (r->functions[middle].address < address)
+      low = middle + 1;
+    else
+      high = middle;
   }
   return low;
 }

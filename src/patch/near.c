@@ -1,6 +1,7 @@
 /*
- * Finds room by asking for it at growing distances: below the module first, since the program break grows above an
- * executable; at both sides at most 1.5 GB away, which leaves 0.5 GB for what the moved instructions refer to.
+ * Finds room by asking for it at growing distances: below the module first, since the program break grows
+ * above an executable; at both sides at most 1.5 GB away, which leaves 0.5 GB for what the moved instructions
+ * refer to.
  */
 #include "patch/near.h"
 

@@ -238,7 +238,9 @@ size_t rf_patch_commit(void (*failed)(void *user, uint32_t id, const char *reaso
 
 /* ---- a process that runs ---- */
 
-static struct place *place_of(uint32_t id) { return id < place_count && places[id].region ? &places[id] : NULL; }
+static struct place *place_of(uint32_t id) {
+  return id < place_count && places[id].region ? &places[id] : NULL;
+}
 
 void rf_patch_repeat(uint32_t id) {
   struct place *place = place_of(id);

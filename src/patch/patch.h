@@ -1,6 +1,6 @@
 /*
- * The patcher: plans the stubs of many functions, then commits them at once, so that nothing is half done and stub pages are
- * never writable and executable together.
+ * The patcher: plans the stubs of many functions, then commits them at once, so that nothing is half done and
+ * stub pages are never writable and executable together.
  *
  *   open ─▶ add (function) ... ─▶ commit: stub pages become executable, then every jump is written ─▶ close
  */
@@ -15,40 +15,42 @@
 
 struct rf_patch_request {
   uintptr_t address;
-  size_t size;            /* 0: unknown */
-  size_t limit;           /* bytes up to the next function or the end of the segment */
-  uint32_t id;            /* what the stub hands to the entry */
+  size_t size;  /* 0: unknown */
+  size_t limit; /* bytes up to the next function or the end of the segment */
+  uint32_t id;  /* what the stub hands to the entry */
   const void *entry;
-  const void *countdown;  /* see arch/stub.h; NULL: every call goes to entry */
-  uintptr_t low, high;    /* its module's code */
-  const struct rf_module *module; /* for its call frame information; may be NULL */
-  uint16_t entered;       /* bit n: something branches to its byte n (patch/branches.h) */
+  const void *countdown;             /* see arch/stub.h; NULL: every call goes to entry */
+  uintptr_t low, high;               /* its module's code */
+  const struct rf_module *module;    /* for its call frame information; may be NULL */
+  uint16_t entered;                  /* bit n: something branches to its byte n (patch/branches.h) */
   const struct rf_extent *functions; /* the module's, sorted, for padding between them; may be NULL */
   size_t function_count;
-  bool anonymous;         /* the id is none of a function's: it is never restored */
+  bool anonymous; /* the id is none of a function's: it is never restored */
 };
 
 /* NULL, or why nothing can be patched. */
 const char *rf_patch_open(void);
 /* Plans one. NULL, or the reason for the refusal. *body: where its relocated beginning will run. */
 const char *rf_patch_add(const struct rf_patch_request *request, uintptr_t *body);
-/* Makes the plans true; answers how many jumps could not be written (each is told to failed with the reason). */
+/* Makes the plans true; answers how many jumps could not be written (each is told to failed with the reason).
+ */
 size_t rf_patch_commit(void (*failed)(void *user, uint32_t id, const char *reason), void *user);
 void rf_patch_close(void);
 
 /* For functions of a process that runs: plans a patched function's own bytes, or its jump once more. */
 void rf_patch_restore(uint32_t id);
 void rf_patch_repeat(uint32_t id);
-/* Instead of committing: what is planned as a list to be written by somebody who has stopped all threads. Valid until the next one. NULL
- * and *count 0: nothing, or no memory. */
+/* Instead of committing: what is planned as a list to be written by somebody who has stopped all threads.
+ * Valid until the next one. NULL and *count 0: nothing, or no memory. */
 const struct rf_change_edit *rf_patch_export(size_t *count);
-/* The function's code is gone, and the room of its stub may be used again once that is true of all in its region. */
+/* The function's code is gone, and the room of its stub may be used again once that is true of all in its
+ * region. */
 void rf_patch_forget(uint32_t id);
 /* Code that is gone: what lay in its padding. */
 void rf_patch_forget_code(uintptr_t low, uintptr_t high);
 
 /*
- * Puts entry in the place of a function that does nothing (the loader's notification): no decoder is needed. false when the
- * function is not just a return with room behind it, or there is no page near.
+ * Puts entry in the place of a function that does nothing (the loader's notification): no decoder is needed.
+ * false when the function is not just a return with room behind it, or there is no page near.
  */
 bool rf_patch_notifier(uintptr_t address, const void *entry);

@@ -1,6 +1,7 @@
 /*
- * Through /proc/self/mem, which may write to read-only private mappings. Where a hardened kernel forbids that, a patched copy of
- * the page is mapped over it in one system call (mremap), so that no thread ever finds it unexecutable.
+ * Through /proc/self/mem, which may write to read-only private mappings. Where a hardened kernel forbids
+ * that, a patched copy of the page is mapped over it in one system call (mremap), so that no thread ever
+ * finds it unexecutable.
  */
 #include "patch/text.h"
 

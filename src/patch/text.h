@@ -7,5 +7,6 @@
 /* Opens what writing needs; false when the kernel allows neither way. */
 bool rf_text_open(void);
 void rf_text_close(void);
-/* Replaces bytes of code at address. 0 or a negative errno. Threads that run in the page never miss it. Cost: about 1 us. */
+/* Replaces bytes of code at address. 0 or a negative errno. Threads that run in the page never miss it. Cost:
+ * about 1 us. */
 int rf_text_write(void *address, const void *bytes, size_t count);

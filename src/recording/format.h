@@ -101,7 +101,8 @@ struct rf_header {
                                unknown */
   char writer_version[16];  /* the Refunc that wrote it */
   uint64_t heap_peak_epoch; /* raised with every new peak: see rf_site_part */
-  /* In the process's memory, for base/change.h: a function, its stack's end and its mailbox; the library's own code. 0: it takes none. */
+  /* In the process's memory, for base/change.h: a function, its stack's end and its mailbox; the library's
+   * own code. 0: it takes none. */
   uint64_t change_entry, change_stack, change_box, code_low, code_high;
 };
 _Static_assert(sizeof(struct rf_header) <= RF_HEADER_BYTES, "the header has outgrown its page");

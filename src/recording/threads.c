@@ -17,8 +17,9 @@
 #include "recording/writer.h"
 
 #define PAGE 4096ul
-#define ROOM_FOR_THREAD 1024ul /* several to a page; wiped together in a child, which has but one thread anyway */
-#define CANDIDATES 8           /* entries that are tried for a dead owner before a new one is made */
+#define ROOM_FOR_THREAD                                                                                      \
+  1024ul             /* several to a page; wiped together in a child, which has but one thread anyway */
+#define CANDIDATES 8 /* entries that are tried for a dead owner before a new one is made */
 
 /* One page that a forked child finds zeroed. */
 struct registry {
@@ -67,13 +68,18 @@ void rf_threads_silence(void) {
   registry->ready = registry->silent = 1;
 }
 
-struct rf_thread *rf_threads_first(void) { return registry && registry->ready ? registry->first : NULL; }
+struct rf_thread *rf_threads_first(void) {
+  return registry && registry->ready ? registry->first : NULL;
+}
 
 /* The main thread's stack grows down from the arguments to its limit; maps show only what it has used. */
 static bool main_stack(uintptr_t *low, uintptr_t *high) {
-  struct { uint64_t now, most; } limit;
+  struct {
+    uint64_t now, most;
+  } limit;
   uintptr_t bytes = (uintptr_t)8 << 20, top = getauxval(AT_EXECFN);
-  if (rf_syscall(SYS_prlimit64, 0, RLIMIT_STACK, 0, &limit) == 0 && limit.now < ((uint64_t)1 << 30)) bytes = limit.now;
+  if (rf_syscall(SYS_prlimit64, 0, RLIMIT_STACK, 0, &limit) == 0 && limit.now < ((uint64_t)1 << 30))
+    bytes = limit.now;
   if (!top) return false;
   *high = (top + strlen((const char *)top) + PAGE) & ~(PAGE - 1);
   *low = *high - bytes;
@@ -98,11 +104,13 @@ static bool pthread_stack(uintptr_t *low, uintptr_t *high) {
 }
 
 static void find_stack(struct rf_thread *thread) {
-  /* By its TCB, not its number: in the child of another thread's fork the only thread runs on that thread's stack. */
+  /* By its TCB, not its number: in the child of another thread's fork the only thread runs on that thread's
+   * stack. */
   bool main = __builtin_thread_pointer() == main_tcb;
   bool known = (main && main_stack(&thread->stack_low, &thread->stack_high)) ||
                pthread_stack(&thread->stack_low, &thread->stack_high);
-  if (!known) thread->stack_low = thread->stack_high = 0; /* then every stack is a foreign one: slower, still right */
+  if (!known)
+    thread->stack_low = thread->stack_high = 0; /* then every stack is a foreign one: slower, still right */
 }
 
 static bool owner_is_gone(const struct rf_thread *thread, uint32_t my_tid) {
@@ -131,7 +139,8 @@ static struct rf_thread *find_dead(uint32_t my_tid) {
   return NULL;
 }
 
-/* The thread's countdowns, as many as counting stubs can be for; without room in the recording it times every call. */
+/* The thread's countdowns, as many as counting stubs can be for; without room in the recording it times every
+ * call. */
 static void add_countdowns(struct rf_thread *thread) {
   uint32_t count = rf_countdown_capacity;
   int64_t *countdowns = count ? rf_recording_alloc(count * sizeof *countdowns) : NULL;
@@ -178,7 +187,8 @@ static struct rf_thread *new_thread(void) {
   return thread;
 }
 
-/* A thread's functions count its owners: so the owner's own table starts empty, the earlier ones' stays known. */
+/* A thread's functions count its owners: so the owner's own table starts empty, the earlier ones' stays
+ * known. */
 static void settle_former(struct rf_thread *thread) {
   hooks.taken_over(thread);
   if (thread->slots) memset(thread->slots, 0, thread->slot_capacity * sizeof *thread->slots);
@@ -219,7 +229,8 @@ static struct rf_thread *register_thread(void) {
   uint64_t mask = rf_signals_block();
   struct rf_thread *thread = NULL;
   if (!registry->ready && !hooks.forked()) rf_threads_silence();
-  if (rf_tls.self->entry) thread = rf_tls.self; /* the fork hook registered it */
+  if (rf_tls.self->entry)
+    thread = rf_tls.self; /* the fork hook registered it */
   else if (!registry->silent && rf_recording_header()) {
     rf_lock_take(&registry->lock);
     thread = register_locked();

@@ -208,7 +208,8 @@ static void put_functions(struct rf_json *json, struct rf_report *report) {
 static void put_spans(struct rf_json *json, struct rf_report *report) {
   const struct rf_report *spans = report->spans;
   rf_json_open(json, "spans", '[');
-  for (size_t i = 0; spans && i < spans->functions; i++) put_function(json, report, &spans->function[i], &spans->span[i]);
+  for (size_t i = 0; spans && i < spans->functions; i++)
+    put_function(json, report, &spans->function[i], &spans->span[i]);
   rf_json_close(json, ']');
 }
 

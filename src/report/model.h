@@ -215,9 +215,9 @@ struct rf_report {
   struct rf_report_self self;
   struct rf_report_violation *violation; /* by falling count */
   size_t violations;
-  struct rf_report *spans; /* each a function of this report; NULL: none */
-  struct rf_report_span *span; /* what else is to be said, in the same order */
-  bool truncated, sampled; /* sampled: some calls were merely counted */
+  struct rf_report *spans;          /* each a function of this report; NULL: none */
+  struct rf_report_span *span;      /* what else is to be said, in the same order */
+  bool truncated, sampled;          /* sampled: some calls were merely counted */
   struct rf_symbolizer *symbolizer; /* what symbolize.c knows so far */
 };
 

@@ -3,9 +3,10 @@
  *
  *   slots (function × thread) ─▶ accumulator (function, one recording) ─▶ rf_report_function (all recordings)
  *
- * Where calls were merely counted (timing.budget), a timed call stands for its weight of them, and the writer's sums and histograms
- * are weighted already. What timed callees took comes off their caller function's sum (sum_children); where the caller could not
- * be told, it is lost; on threads that lost more than 1% of what their functions took, self time is not given.
+ * Where calls were merely counted (timing.budget), a timed call stands for its weight of them, and the
+ * writer's sums and histograms are weighted already. What timed callees took comes off their caller
+ * function's sum (sum_children); where the caller could not be told, it is lost; on threads that lost more
+ * than 1% of what their functions took, self time is not given.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -232,7 +233,8 @@ static void add_heap_and_system(struct accumulator *a, const struct rf_slot *slo
     a->system.peak_rss_bytes = rf_max_known(a->system.peak_rss_bytes, (double)slot->peak_rss_bytes);
 }
 
-/* What the timed calls' weights leave to scale by: drawn gaps add up to their mean only in the long run. 1 when all were timed. */
+/* What the timed calls' weights leave to scale by: drawn gaps add up to their mean only in the long run. 1
+ * when all were timed. */
 static double remaining_weight(const struct rf_slot *slot, uint64_t counted) {
   if (!slot->entered || !slot->weights) return 1;
   double ended = (double)slot->durations / (double)slot->entered;
@@ -241,10 +243,12 @@ static double remaining_weight(const struct rf_slot *slot, uint64_t counted) {
 
 /* How many calls of equal weight would say as much. */
 static double effective_calls(const struct rf_slot *slot) {
-  return slot->weight_squares ? (double)slot->weights * (double)slot->weights / (double)slot->weight_squares : 0;
+  return slot->weight_squares ? (double)slot->weights * (double)slot->weights / (double)slot->weight_squares
+                              : 0;
 }
 
-/* counted: calls that were merely counted. lost: too much of the thread's times could not be taken off a caller's self time. */
+/* counted: calls that were merely counted. lost: too much of the thread's times could not be taken off a
+ * caller's self time. */
 static void add_slot(struct accumulator *a, const struct rf_reader *reader, const struct rf_slot *slot,
                      uint64_t counted, bool lost, struct rf_arena *scratch) {
   uint64_t calls = slot->entered + counted;
@@ -295,7 +299,8 @@ static void read_threads(const struct rf_reader *reader, struct accumulator *lis
     struct rf_slot slot;
     while (rf_cursor_next(&slots, &slot, sizeof slot))
       if (slot.function < count)
-        add_slot(&list[slot.function], reader, &slot, counted_calls(&slot, countdowns, thread.countdown_count), lost, scratch);
+        add_slot(&list[slot.function], reader, &slot,
+                 counted_calls(&slot, countdowns, thread.countdown_count), lost, scratch);
   }
 }
 
@@ -396,24 +401,33 @@ static void finish_function(struct rf_report_function *f, const struct moments *
 /* --- spans: durations like any function's, in a report of their own --- */
 
 /* Nothing of a probe lies in a span, so nothing is taken out. */
-static void add_span(struct rf_function_merge *spans, const struct rf_reader *reader, const struct rf_span_entry *entry,
-                     struct rf_arena *scratch) {
+static void add_span(struct rf_function_merge *spans, const struct rf_reader *reader,
+                     const struct rf_span_entry *entry, struct rf_arena *scratch) {
   struct rf_header h = *rf_reader_header(reader);
   const struct rf_slot *slot = &entry->slot;
-  struct rf_report_function f = {.name = rf_reader_string(reader, entry->name), .module = "", .mode = mode_name(RF_CLOCK_PERF_COUNTER)};
+  struct rf_report_function f = {
+      .name = rf_reader_string(reader, entry->name), .module = "", .mode = mode_name(RF_CLOCK_PERF_COUNTER)};
   size_t index = find_function(spans, &f);
   f.name = rf_arena_text(spans->report->arena, f.name);
   if (index == NO_INDEX) index = add_function(spans, &f);
-  struct accumulator a = {.target = index, .entered = slot->entered, .sampled_calls = slot->entered, .durations = slot->durations,
-                          .effective = effective_calls(slot), .open = entry->in_flight, .min_s = NAN, .max_s = NAN,
-                          .heap.peak_bytes = NAN, .system.peak_rss_bytes = NAN};
+  struct accumulator a = {.target = index,
+                          .entered = slot->entered,
+                          .sampled_calls = slot->entered,
+                          .durations = slot->durations,
+                          .effective = effective_calls(slot),
+                          .open = entry->in_flight,
+                          .min_s = NAN,
+                          .max_s = NAN,
+                          .heap.peak_bytes = NAN,
+                          .system.peak_rss_bytes = NAN};
   h.probe_inside_cycles = 0;
   add_durations(&a, &h, slot, 1);
   add_histogram(&a, reader, slot, 1, scratch);
   merge_one(spans, &a, &h, scratch);
 }
 
-static void note_span(struct rf_report *report, const struct rf_reader *reader, const struct rf_span_entry *entry) {
+static void note_span(struct rf_report *report, const struct rf_reader *reader,
+                      const struct rf_span_entry *entry) {
   size_t i = 0;
   const char *name = rf_reader_string(reader, entry->name);
   while (i < report->spans->functions && strcmp(report->spans->function[i].name, name) != 0) i++;
@@ -434,22 +448,26 @@ static void begin_spans(struct rf_function_merge *merge) {
   merge->spans = rf_merge_functions_begin(spans);
 }
 
-static void merge_spans(struct rf_function_merge *merge, const struct rf_reader *reader, struct rf_arena *scratch) {
-  struct rf_cursor cursor = rf_cursor_at(reader, rf_reader_header(reader)->root[RF_TABLE_SPAN], RF_TABLE_SPAN);
+static void merge_spans(struct rf_function_merge *merge, const struct rf_reader *reader,
+                        struct rf_arena *scratch) {
+  struct rf_cursor cursor =
+      rf_cursor_at(reader, rf_reader_header(reader)->root[RF_TABLE_SPAN], RF_TABLE_SPAN);
   struct rf_span_entry entry;
   struct rf_report *report = merge->report;
   while (rf_cursor_next(&cursor, &entry, sizeof entry)) {
     if (!merge->spans) begin_spans(merge);
     size_t before = report->spans->functions;
     add_span(merge->spans, reader, &entry, scratch);
-    if (report->spans->functions > before) rf_arena_push(report->arena, &report->spans->span, before, sizeof *report->spans->span);
+    if (report->spans->functions > before)
+      rf_arena_push(report->arena, &report->spans->span, before, sizeof *report->spans->span);
     note_span(report, reader, &entry);
   }
 }
 
 static void end_spans(struct rf_function_merge *merge) {
   struct rf_report *spans = merge->report->spans;
-  for (size_t i = 0; spans && i < spans->functions; i++) finish_function(&spans->function[i], &merge->spans->moments[i]);
+  for (size_t i = 0; spans && i < spans->functions; i++)
+    finish_function(&spans->function[i], &merge->spans->moments[i]);
 }
 
 struct rf_function_merge *rf_merge_functions_begin(struct rf_report *report) {
@@ -566,7 +584,9 @@ static bool is_block(const struct rf_report_function *f) { return strcmp(f->modu
 
 static bool any_unknown_self(const struct rf_report *report) {
   for (size_t i = 0; i < report->functions; i++)
-    if (isnan(report->function[i].self_s) && !isnan(report->function[i].total_s) && !is_block(&report->function[i])) return true;
+    if (isnan(report->function[i].self_s) && !isnan(report->function[i].total_s) &&
+        !is_block(&report->function[i]))
+      return true;
   return false;
 }
 
@@ -579,7 +599,8 @@ void rf_merge_functions_end(struct rf_function_merge *merge) {
   rf_merge_rules_end(report);
   for (size_t i = 0; i < report->functions; i++)
     if (is_block(&report->function[i]))
-      rf_report_unavailable(report, "functions[].self_s", "of blocks that refunc.h times self time is not measured: they are no functions");
+      rf_report_unavailable(report, "functions[].self_s",
+                            "of blocks that refunc.h times self time is not measured: they are no functions");
   if (any_unknown_self(report))
     rf_report_unavailable(
         report, "functions[].self_s",

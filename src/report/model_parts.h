@@ -12,7 +12,8 @@ void rf_merge_functions(struct rf_function_merge *merge, const struct rf_reader 
 void rf_merge_functions_end(struct rf_function_merge *merge);
 
 /* Violations and kept calls of one recording; targets: the report's function by id. */
-void rf_merge_rules(struct rf_report *report, const struct rf_reader *reader, const size_t *targets, size_t count);
+void rf_merge_rules(struct rf_report *report, const struct rf_reader *reader, const size_t *targets,
+                    size_t count);
 void rf_merge_rules_end(struct rf_report *report);
 
 /* process: the entry of report->process that this recording became. */

@@ -190,7 +190,8 @@ static struct rf_mapped_modules read_modules(struct rf_report *report, const str
 }
 
 /* The latest module there that was told before the node was made. */
-static struct rf_report_frame frame_of(const struct rf_mapped_modules *modules, rf_ref node, uint64_t address) {
+static struct rf_report_frame frame_of(const struct rf_mapped_modules *modules, rf_ref node,
+                                       uint64_t address) {
   const struct mapped *found = NULL;
   for (size_t i = 0; i < modules->count; i++) {
     const struct mapped *m = &modules->list[i];
@@ -200,13 +201,15 @@ static struct rf_report_frame frame_of(const struct rf_mapped_modules *modules, 
   return (struct rf_report_frame){found->module, address - found->entry.load_address};
 }
 
-const struct rf_mapped_modules *rf_mapped_modules_read(struct rf_report *report, const struct rf_reader *reader) {
+const struct rf_mapped_modules *rf_mapped_modules_read(struct rf_report *report,
+                                                       const struct rf_reader *reader) {
   struct rf_mapped_modules *modules = rf_arena_alloc(report->arena, sizeof *modules);
   *modules = read_modules(report, reader);
   return modules;
 }
 
-struct rf_report_frame rf_mapped_frame(const struct rf_mapped_modules *modules, rf_ref place, uint64_t address) {
+struct rf_report_frame rf_mapped_frame(const struct rf_mapped_modules *modules, rf_ref place,
+                                       uint64_t address) {
   return frame_of(modules, place, address);
 }
 

@@ -14,10 +14,13 @@
 
 struct rf_site_merge; /* opaque */
 
-/* The modules of one recording, to tell what an address in it belongs to. place: where the address was recorded. */
+/* The modules of one recording, to tell what an address in it belongs to. place: where the address was
+ * recorded. */
 struct rf_mapped_modules; /* opaque */
-const struct rf_mapped_modules *rf_mapped_modules_read(struct rf_report *report, const struct rf_reader *reader);
-struct rf_report_frame rf_mapped_frame(const struct rf_mapped_modules *modules, rf_ref place, uint64_t address);
+const struct rf_mapped_modules *rf_mapped_modules_read(struct rf_report *report,
+                                                       const struct rf_reader *reader);
+struct rf_report_frame rf_mapped_frame(const struct rf_mapped_modules *modules, rf_ref place,
+                                       uint64_t address);
 
 struct rf_site_merge *rf_sites_begin(struct rf_report *report);
 void rf_sites_add(struct rf_site_merge *merge, const struct rf_reader *reader);

@@ -20,10 +20,10 @@
 #include "heap/modules.h"
 #include "patch/frames.h"
 #include "patch/patch.h"
+#include "recording/threads.h"
 #include "recording/writer.h"
 #include "sample/sampler.h"
 #include "session/describe.h"
-#include "recording/threads.h"
 #include "trace/call.h"
 #include "trace/edges.h"
 #include "trace/pace.h"
@@ -69,7 +69,8 @@ static void expose_frames(bool now) {
 static void sweep_on_own_stack(bool relocated) {
   char *stack = rf_pages(STACK_BYTES);
   if (!stack) return;
-  uint64_t mask = rf_signals_block(); /* a handler must not find itself on a stack that its program does not know */
+  uint64_t mask =
+      rf_signals_block(); /* a handler must not find itself on a stack that its program does not know */
   rf_lock_take(&sweeping);
   rf_call_on(stack + STACK_BYTES, sweep, &relocated);
   rf_lock_give(&sweeping);
@@ -97,13 +98,15 @@ extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 extern const char etext[] __attribute__((visibility("hidden")));
 
 static void start_budget(void) {
-  if (budget > 0 && rf_countdowns_start(RF_MOST_FUNCTIONS)) rf_pace_start((uint32_t)(budget * RF_PACE_ONE), cost.inside + cost.outside);
+  if (budget > 0 && rf_countdowns_start(RF_MOST_FUNCTIONS))
+    rf_pace_start((uint32_t)(budget * RF_PACE_ONE), cost.inside + cost.outside);
   if (!rf_pace_active()) return;
   rf_unwind_start();
   rf_unwind_hide((uintptr_t)__ehdr_start, (uintptr_t)etext);
 }
 
-static const struct rf_select_rules *start_rules(const struct rf_options *options, void (*end_process)(void)) {
+static const struct rf_select_rules *start_rules(const struct rf_options *options,
+                                                 void (*end_process)(void)) {
   struct rf_validate_plan plan = {.options = options,
                                   .cycles_per_second = rf_recording_header()->cycles_per_second,
                                   .describe = rf_describe,
@@ -164,7 +167,8 @@ static void change_on_own_stack(void *given) {
   copy_text(change->text, sizeof change->text, problem ? problem : done.skipped ? done.reason : done.nearest);
 }
 
-/* The thread may have been stopped in the middle of a sweep of another's making: it does not wait for that. */
+/* The thread may have been stopped in the middle of a sweep of another's making: it does not wait for that.
+ */
 void rf_functions_change(struct rf_change *change) {
   char *own = rf_pages(STACK_BYTES);
   change->result = RF_CHANGE_BUSY;

@@ -1,4 +1,5 @@
-/* The functions part of a session: patterns, patches, what the probe costs, and libraries that are opened later. */
+/* The functions part of a session: patterns, patches, what the probe costs, and libraries that are opened
+ * later. */
 #pragma once
 
 #include <stdbool.h>

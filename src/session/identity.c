@@ -60,7 +60,8 @@ static void record_cpu(void) {
 
 static void record_memory(void) {
   struct sysinfo info = {0};
-  if (rf_syscall(SYS_sysinfo, &info) == 0) record_number("memory_bytes", (uint64_t)info.totalram * info.mem_unit);
+  if (rf_syscall(SYS_sysinfo, &info) == 0)
+    record_number("memory_bytes", (uint64_t)info.totalram * info.mem_unit);
 }
 
 void rf_identity_record(const struct rf_identity *identity, int argc, char *const *argv) {

@@ -31,8 +31,8 @@
 #include "recording/threads.h"
 #include "recording/writer.h"
 #include "sample/sampler.h"
-#include "session/describe.h"
 #include "session/change.h"
+#include "session/describe.h"
 #include "session/functions.h"
 #include "session/identity.h"
 #include "session/tool.h"
@@ -310,7 +310,8 @@ struct rf_fork_token rf_session_before_fork(void) {
   return token;
 }
 
-/* As soon as the child needs Refunc's heap: that may be inside libc's fork, whose own functions may be timed. */
+/* As soon as the child needs Refunc's heap: that may be inside libc's fork, whose own functions may be timed.
+ */
 static void give_heap(void) {
   uint32_t held = heap_held;
   heap_held = 0;

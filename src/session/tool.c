@@ -21,7 +21,9 @@
 
 static char tool[PATH_MAX];
 
-static bool executable(const char *path) { return rf_syscall(SYS_faccessat, AT_FDCWD, path, 1 /* X_OK */) == 0; }
+static bool executable(const char *path) {
+  return rf_syscall(SYS_faccessat, AT_FDCWD, path, 1 /* X_OK */) == 0;
+}
 
 /* The library's place, as installed (PREFIX/lib/ARCH or PREFIX/lib) or as built (BUILD/preload). */
 void rf_tool_find(const char *library) {
@@ -34,7 +36,8 @@ void rf_tool_find(const char *library) {
   if (!slash) return;
   *slash = '\0';
   for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-    if (snprintf(path, sizeof path, "%s/%s", folder, places[i]) >= (int)sizeof path || !executable(path)) continue;
+    if (snprintf(path, sizeof path, "%s/%s", folder, places[i]) >= (int)sizeof path || !executable(path))
+      continue;
     long fd = rf_syscall(SYS_openat, AT_FDCWD, path, O_PATH | O_CLOEXEC);
     if (fd < 0) continue;
     char link[64];
@@ -56,8 +59,14 @@ struct launch {
 /* Runs in the child, which shares the parent's memory until it execs: raw system calls only. */
 static void launch(void *argument) {
   struct launch *what = argument;
-  struct { uintptr_t handler; unsigned long flags; uintptr_t restorer; uint64_t mask; } ignored = {0};
-  for (int number = 1; number <= 31; number++) rf_syscall(SYS_rt_sigaction, number, &ignored, 0, sizeof(uint64_t));
+  struct {
+    uintptr_t handler;
+    unsigned long flags;
+    uintptr_t restorer;
+    uint64_t mask;
+  } ignored = {0};
+  for (int number = 1; number <= 31; number++)
+    rf_syscall(SYS_rt_sigaction, number, &ignored, 0, sizeof(uint64_t));
   rf_signals_restore(0);
   rf_syscall(SYS_execve, tool, what->arguments, what->environment);
   rf_syscall(SYS_exit, 127);
@@ -85,7 +94,9 @@ static int wait_for(long pid, int deadline_ms) {
       rf_syscall(SYS_wait4, pid, &status, __WALL, 0);
       return -ETIMEDOUT;
     }
-    struct { int64_t seconds, ns; } pause = {0, pause_ns};
+    struct {
+      int64_t seconds, ns;
+    } pause = {0, pause_ns};
     rf_syscall(SYS_nanosleep, &pause, 0);
   }
 }

@@ -32,7 +32,8 @@ extern struct rf_probe_cycles rf_probe_cycles __attribute__((visibility("hidden"
 /* What weight calls, of which one was timed, took of their callers' time. */
 static inline uint64_t rf_callers_time(uint64_t duration, uint64_t weight) {
   uint64_t body = duration > rf_probe_cycles.inside ? duration - rf_probe_cycles.inside : 0;
-  return weight * body + rf_probe_cycles.inside + rf_probe_cycles.outside + (weight - 1) * rf_probe_cycles.counting;
+  return weight * body + rf_probe_cycles.inside + rf_probe_cycles.outside +
+         (weight - 1) * rf_probe_cycles.counting;
 }
 
 /* A call's weight, from its record's flags. */
@@ -42,14 +43,17 @@ static inline uint64_t rf_weight(uint32_t flags) {
 }
 
 /* weight: of the call. counter may be NULL when the recording is full: the rest is counted all the same. */
-static inline void rf_slot_add(struct rf_slot *slot, uint64_t duration, uint64_t child, uint64_t *counter, uint64_t weight) {
+static inline void rf_slot_add(struct rf_slot *slot, uint64_t duration, uint64_t child, uint64_t *counter,
+                               uint64_t weight) {
   slot->durations++;
   slot->weights += weight;
   slot->weight_squares += weight * weight;
   slot->sum += weight * duration;
   slot->sum_self += weight * (duration > child ? duration - child : 0);
-  if (--slot->depth == 0) slot->sum_outer += weight * duration;
-  else slot->next |= RF_RECORD_RECURSIVE;
+  if (--slot->depth == 0)
+    slot->sum_outer += weight * duration;
+  else
+    slot->next |= RF_RECORD_RECURSIVE;
   unsigned __int128 square = (unsigned __int128)duration * duration * weight;
   uint64_t low = slot->square_low + (uint64_t)square;
   slot->square_high += (uint64_t)(square >> 64) + (low < slot->square_low);

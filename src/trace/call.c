@@ -1,4 +1,5 @@
-/* See call.h. Compiled with general registers only; whatever may use others runs under rf_with_vectors_saved(). */
+/* See call.h. Compiled with general registers only; whatever may use others runs under
+ * rf_with_vectors_saved(). */
 #include "trace/call.h"
 
 #include <signal.h>
@@ -63,15 +64,18 @@ static inline void note_edge(const struct rf_thread *thread, struct rf_record *r
 }
 
 /*
- * While calls are thinned the record below may not be the caller's, which was perhaps merely counted. What a timed call took then
- * comes off its caller function's sum, whichever of that function's calls it was in: as unbiased, since both are weighted.
- * Mostly the return address tells that function, and direct recursion with it; only where the caller is not timed, or recursion over
- * other functions has to be told, a stack is walked now and then. Returns whether the function called itself.
+ * While calls are thinned the record below may not be the caller's, which was perhaps merely counted. What a
+ * timed call took then comes off its caller function's sum, whichever of that function's calls it was in: as
+ * unbiased, since both are weighted. Mostly the return address tells that function, and direct recursion with
+ * it; only where the caller is not timed, or recursion over other functions has to be told, a stack is walked
+ * now and then. Returns whether the function called itself.
  */
-static inline bool credit_caller(struct rf_thread *thread, struct rf_record *record, uint64_t duration, uintptr_t rbp) {
+static inline bool credit_caller(struct rf_thread *thread, struct rf_record *record, uint64_t duration,
+                                 uintptr_t rbp) {
   uint32_t caller = rf_caller_at(record->return_address);
   struct rf_slot *callers = caller < thread->slot_capacity ? thread->slots[caller] : NULL;
-  const struct rf_slot *slot = record->slot; /* whose depth tells recursion, as long as all its calls were timed */
+  const struct rf_slot *slot =
+      record->slot; /* whose depth tells recursion, as long as all its calls were timed */
   bool inner_known = !(slot->next & RF_RECORD_RECURSIVE) || slot->depth > 1 || !slot->counted;
   uint64_t amount = rf_callers_time(duration, rf_weight(record->flags));
   if (LIKELY(callers)) {
@@ -80,7 +84,8 @@ static inline bool credit_caller(struct rf_thread *thread, struct rf_record *rec
     if (LIKELY(inner_known)) return false;
     if (caller == record->id) return true;
   }
-  struct rf_walk_order order = {.duration = duration, .given = rf_walk_time(thread, amount), .rbp = rbp, .credited = callers != NULL};
+  struct rf_walk_order order = {
+      .duration = duration, .given = rf_walk_time(thread, amount), .rbp = rbp, .credited = callers != NULL};
   if (order.given) rf_preserved_on_own_stack((uintptr_t)record, (uintptr_t)&order, 0, rf_callers_walk);
   return false;
 }
@@ -101,8 +106,10 @@ RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t clock, uintptr_t
     if (LIKELY(counter)) {
       if (__builtin_expect(rf_edges_on, 0)) note_edge(thread, record, duration);
       bool inner = false;
-      if (LIKELY(!thread->thinning)) record[-1].child += duration + rf_probe_cycles.outside;
-      else inner = credit_caller(thread, record, duration, rbp);
+      if (LIKELY(!thread->thinning))
+        record[-1].child += duration + rf_probe_cycles.outside;
+      else
+        inner = credit_caller(thread, record, duration, rbp);
       rf_slot_add(slot, duration, record->child, counter, rf_weight(flags));
       /* No timed call of it is around, but one that was merely counted. */
       if (inner && slot->depth == 0) slot->sum_outer -= rf_weight(flags) * duration;
@@ -113,8 +120,7 @@ RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t clock, uintptr_t
       rf_tls.top = (char *)record;
       return;
     }
-  }
-  else if (flags & RF_RECORD_FULL) {
+  } else if (flags & RF_RECORD_FULL) {
     rf_full_exit(record, now);
     now = record->body;
   }
@@ -124,8 +130,10 @@ RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t clock, uintptr_t
 
 static void make_octave(struct rf_slot *slot, uint32_t octave) {
   uint64_t *counters = rf_recording_alloc(RF_SUBBUCKETS * sizeof *counters);
-  if (!counters) rf_recording_header()->dropped_samples++;
-  else slot->octave[octave] = rf_recording_ref(counters);
+  if (!counters)
+    rf_recording_header()->dropped_samples++;
+  else
+    slot->octave[octave] = rf_recording_ref(counters);
 }
 
 /* A duration with all that may be missing for it. */
@@ -135,7 +143,8 @@ static void add_duration(struct rf_slot *slot, uint64_t duration, uint64_t child
   rf_slot_add(slot, duration, child, rf_slot_counter(slot, duration), weight);
 }
 
-/* Ends a call that will not return. With a mark of the personality its end is known, else it counts without a duration. */
+/* Ends a call that will not return. With a mark of the personality its end is known, else it counts without a
+ * duration. */
 static void close_dead(struct rf_record *record) {
   struct rf_slot *slot = record->slot;
   if (slot && !(record->flags & RF_RECORD_INHERITED)) {
@@ -173,7 +182,8 @@ static void exit_foreign(struct rf_record *record, uint64_t now) {
       mine->depth++;
     }
     if (!mine) mine = slot;
-    add_duration(mine, now > record->start ? now - record->start : 0, record->child, rf_weight(record->flags));
+    add_duration(mine, now > record->start ? now - record->start : 0, record->child,
+                 rf_weight(record->flags));
     if (record->flags & RF_RECORD_PACED) rf_pace(thread, mine, rf_cycles(), record->flags);
   }
   rf_foreign_give(record);
@@ -197,8 +207,10 @@ static void exit_own(struct rf_record *record, uint64_t now) {
 void rf_exit_rare(struct rf_record *record, uint64_t now) {
   rf_tls.internal++;
   if (rf_threads_forked()) rf_with_vectors_saved(rf_thread_get, 0, 0);
-  if (record->flags & RF_RECORD_FOREIGN) exit_foreign(record, now);
-  else exit_own(record, now);
+  if (record->flags & RF_RECORD_FOREIGN)
+    exit_foreign(record, now);
+  else
+    exit_own(record, now);
   rf_tls.internal--;
 }
 
@@ -226,7 +238,8 @@ static inline void begin_in(struct rf_record *record, uint32_t id, uint64_t now,
   record->start = now;
 }
 
-RF_PRESERVE_ALL void rf_tail_plain(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot) {
+RF_PRESERVE_ALL void rf_tail_plain(struct rf_record *record, uint32_t id, uint64_t now,
+                                   struct rf_slot *slot) {
   struct rf_slot *ended = record->slot;
   uint64_t end = now;
   if (record->flags & RF_RECORD_FULL) {
@@ -235,7 +248,8 @@ RF_PRESERVE_ALL void rf_tail_plain(struct rf_record *record, uint32_t id, uint64
   }
   uint64_t duration = end > record->start ? end - record->start : 0;
   if (LIKELY(ended && !(record->flags & RF_RECORD_INHERITED))) {
-    if (!rf_slot_counter(ended, duration)) rf_preserved_on_own_stack((uintptr_t)ended, duration, 0, make_octave_for);
+    if (!rf_slot_counter(ended, duration))
+      rf_preserved_on_own_stack((uintptr_t)ended, duration, 0, make_octave_for);
     rf_slot_add(ended, duration, record->child, rf_slot_counter(ended, duration), rf_weight(record->flags));
     if (!(record->flags & RF_RECORD_FOREIGN)) record[-1].child += duration + rf_probe_cycles.outside;
     note_edge(rf_tls.self, record, duration);
@@ -250,7 +264,8 @@ RF_PRESERVE_ALL void rf_tail_full(struct rf_record *record, uint32_t id, uint64_
 }
 
 /* The arguments are looked at by the assembly's next step, which begins the full measurement, too. */
-RF_PRESERVE_ALL void rf_tail_checked(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot) {
+RF_PRESERVE_ALL void rf_tail_checked(struct rf_record *record, uint32_t id, uint64_t now,
+                                     struct rf_slot *slot) {
   rf_tail_plain(record, id, now, slot);
 }
 
@@ -288,8 +303,8 @@ static struct rf_slot *slot_for(struct rf_thread *thread, uint32_t id) {
   return (struct rf_slot *)rf_with_vectors_saved(find_slot, (uintptr_t)thread, id);
 }
 
-/* A signal stack may lie in a frame of the thread's own stack: positions there prove nothing. The kernel's SS_ONSTACK is of no
- * use here, since this code runs on another stack. */
+/* A signal stack may lie in a frame of the thread's own stack: positions there prove nothing. The kernel's
+ * SS_ONSTACK is of no use here, since this code runs on another stack. */
 static bool on_signal_stack(uintptr_t position) {
   stack_t stack;
   return rf_syscall(SYS_sigaltstack, 0, &stack) == 0 && !(stack.ss_flags & SS_DISABLE) &&
@@ -310,7 +325,8 @@ static void close_passed(uintptr_t position) {
   rf_tls.top = (char *)top;
 }
 
-static struct rf_record *begin_foreign(uint32_t id, uintptr_t position, struct rf_record *rbx, struct rf_slot *slot) {
+static struct rf_record *begin_foreign(uint32_t id, uintptr_t position, struct rf_record *rbx,
+                                       struct rf_slot *slot) {
   if (is_tail_call(position, rbx)) {
     rf_tail_plain(rbx, id, rf_cycles(), slot);
     return rbx;
@@ -340,8 +356,10 @@ static uintptr_t prepare(uint32_t id, uintptr_t position, struct rf_record *rbx)
   if (own && rf_tls.top) {
     struct rf_record *below = (struct rf_record *)rf_tls.top - 1;
     bool passed = below->position <= position && !is_tail_call(position, rbx);
-    if (passed && on_signal_stack(position)) own = false;
-    else if (passed) close_passed(position);
+    if (passed && on_signal_stack(position))
+      own = false;
+    else if (passed)
+      close_passed(position);
   }
   if (!own) {
     struct rf_record *record = begin_foreign(id, position, rbx, slot);
@@ -409,9 +427,9 @@ void rf_calls_settle(void) {
 }
 
 /*
- * Called by whatever unwinder passes an entry frame on its second round: the call has ended here. It only marks the topmost
- * unmarked record; which one it is can't be asked of the unwinder, whose copy may be any. A wrong mark does no harm:
- * a call that returns after all ignores it.
+ * Called by whatever unwinder passes an entry frame on its second round: the call has ended here. It only
+ * marks the topmost unmarked record; which one it is can't be asked of the unwinder, whose copy may be any. A
+ * wrong mark does no harm: a call that returns after all ignores it.
  */
 int rf_personality(int version, int actions, uint64_t class, void *exception, void *context);
 int rf_personality(int version, int actions, uint64_t class, void *exception, void *context) {

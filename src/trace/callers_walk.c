@@ -30,8 +30,8 @@ static void step(struct walk *walk) {
   walk->count = rf_unwind_from(thread->walks, &walk->from, walk->frame, walk->most, &walk->truncated);
 }
 
-/* The state right behind the call that the record belongs to. A byte before the return address, since a call may be its function's
- * last instruction. */
+/* The state right behind the call that the record belongs to. A byte before the return address, since a call
+ * may be its function's last instruction. */
 static void start_at(struct walk *walk, const struct rf_record *record, uintptr_t rbp) {
   walk->from = (struct rf_registers){0};
   walk->from.at[RF_REG_RETURN] = record->return_address - 1;
@@ -46,8 +46,9 @@ struct callers {
 };
 
 /*
- * A frame tells its function by its address. Where a timed function has jumped to another, only the entry's frame stands for it (an address
- * of rf_return): the n-th one up belongs to the n-th record under this call's.
+ * A frame tells its function by its address. Where a timed function has jumped to another, only the entry's
+ * frame stands for it (an address of rf_return): the n-th one up belongs to the n-th record under this
+ * call's.
  */
 static struct callers look(const struct walk *walk, struct rf_record *record) {
   const struct rf_thread *thread = rf_tls.self;
@@ -66,7 +67,8 @@ static struct callers look(const struct walk *walk, struct rf_record *record) {
   return callers;
 }
 
-static void account(struct callers callers, bool whole, struct rf_record *record, const struct rf_walk_order *order) {
+static void account(struct callers callers, bool whole, struct rf_record *record,
+                    const struct rf_walk_order *order) {
   struct rf_slot *slot = record->slot;
   uint64_t given = order->given;
   bool recursive = slot->next & RF_RECORD_RECURSIVE;
@@ -74,8 +76,10 @@ static void account(struct callers callers, bool whole, struct rf_record *record
     callers.nearest->sum_children += given;
     if (rf_edges_on) rf_edge_add_time(record, callers.nearest->function, order->duration, given);
   }
-  if (!whole && ((!callers.found && !order->credited) || (recursive && !callers.inner))) slot->lost_children += given;
-  /* The depth knows timed calls only: what it takes for outermost calls lies within ones that were merely counted. */
+  if (!whole && ((!callers.found && !order->credited) || (recursive && !callers.inner)))
+    slot->lost_children += given;
+  /* The depth knows timed calls only: what it takes for outermost calls lies within ones that were merely
+   * counted. */
   if (callers.inner && slot->depth == 1) slot->sum_outer -= given < slot->sum_outer ? given : slot->sum_outer;
 }
 

@@ -1,5 +1,6 @@
 /*
- * See clocks.h. The vDSO's clock_gettime is called directly: libc's may itself be timed. It is found once, by its symbol.
+ * See clocks.h. The vDSO's clock_gettime is called directly: libc's may itself be timed. It is found once, by
+ * its symbol.
  */
 #include "trace/clocks.h"
 
@@ -31,7 +32,8 @@ void rf_full_start(void) {
 }
 
 RF_PRESERVE_ALL uint64_t rf_clock_read(enum rf_clock_mode mode) {
-  static const clockid_t clocks[] = {CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID};
+  static const clockid_t clocks[] = {CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_PROCESS_CPUTIME_ID,
+                                     CLOCK_THREAD_CPUTIME_ID};
   struct timespec now;
   bool cheap = fast_clock && mode == RF_CLOCK_WALL;
   long failed = cheap ? fast_clock(CLOCK_REALTIME, &now) : rf_syscall(SYS_clock_gettime, clocks[mode], &now);

@@ -1,6 +1,6 @@
 /*
- * See edges.h. Each thread has a private open-addressing table that leads from a pair to its entry in the recording; a pair that is
- * new, or a table that is getting full, takes the slow way, on a stack of its own.
+ * See edges.h. Each thread has a private open-addressing table that leads from a pair to its entry in the
+ * recording; a pair that is new, or a table that is getting full, takes the slow way, on a stack of its own.
  */
 #include "trace/edges.h"
 
@@ -69,7 +69,9 @@ static void insert(uint32_t caller, uint32_t callee) {
   rf_lock_give(&appending);
 }
 
-static void insert_quietly(uint32_t caller, uint32_t callee) { rf_with_vectors_saved(insert, caller, callee); }
+static void insert_quietly(uint32_t caller, uint32_t callee) {
+  rf_with_vectors_saved(insert, caller, callee);
+}
 
 static struct rf_edge_entry *find(uint32_t caller, uint32_t callee) {
   const struct rf_edges *edges = rf_tls.self->edges;
@@ -91,7 +93,8 @@ RF_PRESERVE_ALL void rf_edge_add(const struct rf_record *record, uint32_t caller
   entry->sum += rf_weight(record->flags) * duration;
 }
 
-RF_PRESERVE_ALL void rf_edge_add_time(const struct rf_record *record, uint32_t caller, uint64_t duration, uint64_t time) {
+RF_PRESERVE_ALL void rf_edge_add_time(const struct rf_record *record, uint32_t caller, uint64_t duration,
+                                      uint64_t time) {
   struct rf_edge_entry *entry = find_or_insert(caller, record->id);
   if (!entry) return;
   entry->calls += time / (duration ? duration : 1);

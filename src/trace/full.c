@@ -137,7 +137,8 @@ static void system_exit(const struct rf_extra *begin, struct rf_slot *slot, uint
 static inline void spend(uint64_t begin, uint64_t end) { rf_tls.self->window_cost += end - begin; }
 
 /* What the kernel and the heap say of a call's beginning. Cost: a system call for system.per_function. */
-RF_PRESERVE_ALL __attribute__((noinline)) static void enter_measured(struct rf_record *record, const struct rf_full *full) {
+RF_PRESERVE_ALL __attribute__((noinline)) static void enter_measured(struct rf_record *record,
+                                                                     const struct rf_full *full) {
   uint64_t begin = rf_cycles();
   if (!(record->flags & RF_RECORD_FOREIGN) && !rf_record_chunk(record)->extras)
     rf_preserved_on_own_stack((uintptr_t)rf_record_chunk(record), 0, 0, map_extras);
@@ -154,8 +155,8 @@ RF_PRESERVE_ALL void rf_full_enter(struct rf_record *record) {
   record->start = read_clock(full->mode, rf_cycles());
 }
 
-RF_PRESERVE_ALL __attribute__((noinline)) static void exit_measured(struct rf_record *record, const struct rf_full *full,
-                                                                    uint64_t now) {
+RF_PRESERVE_ALL __attribute__((noinline)) static void
+exit_measured(struct rf_record *record, const struct rf_full *full, uint64_t now) {
   struct rf_extra *extra = extra_of(record);
   if (!extra || !record->slot || record->flags & RF_RECORD_INHERITED) return;
   if (full->flags & RF_FUNCTION_HEAP) heap_exit(extra, record->slot, rf_weight(record->flags));

@@ -1,8 +1,8 @@
 /*
- * Calls that are measured by more than the time stamp counter: another clock (timing.mode), their heap (heap.per_function), what the
- * kernel says of them (system.per_function). Their stubs lead to rf_enter_full, which calls rf_full_enter once the record is
- * filled; rf_exit calls rf_full_exit. Between the two, snapshots lie in a struct rf_extra beside the record.
- * Compiled with general registers only.
+ * Calls that are measured by more than the time stamp counter: another clock (timing.mode), their heap
+ * (heap.per_function), what the kernel says of them (system.per_function). Their stubs lead to rf_enter_full,
+ * which calls rf_full_enter once the record is filled; rf_exit calls rf_full_exit. Between the two, snapshots
+ * lie in a struct rf_extra beside the record. Compiled with general registers only.
  */
 #pragma once
 
@@ -15,19 +15,20 @@
 /* What is measured of a function's calls, besides time. Set before it is patched; read-only then. */
 struct rf_full {
   enum rf_clock_mode mode;
-  uint32_t flags; /* RF_FUNCTION_HEAP, RF_FUNCTION_SYSTEM */
-  bool every_call; /* asked for this very function: timed at every call, whatever the budget */
+  uint32_t flags;      /* RF_FUNCTION_HEAP, RF_FUNCTION_SYSTEM */
+  bool every_call;     /* asked for this very function: timed at every call, whatever the budget */
   const void *checker; /* rules and the like: struct rf_checker of src/validate; NULL: none */
 };
 
 /* Makes id a function with a full measurement; full is copied. false without memory. */
 bool rf_full_set(uint32_t id, const struct rf_full *full);
 
-/* Finds the kernel's fast clock (vDSO); without it clocks are read by system calls. Once, before functions are patched. */
+/* Finds the kernel's fast clock (vDSO); without it clocks are read by system calls. Once, before functions
+ * are patched. */
 void rf_full_start(void);
 
-/* Ends the measurement of a call: adds to its slot; the clock's reading that counts as its end is left in record->body. now: the
- * time stamp counter's. */
+/* Ends the measurement of a call: adds to its slot; the clock's reading that counts as its end is left in
+ * record->body. now: the time stamp counter's. */
 RF_PRESERVE_ALL void rf_full_exit(struct rf_record *record, uint64_t now);
 /* Whether nothing but the time stamp counter is read at its calls; then rf_full_enter can be left out. */
 static inline bool rf_full_is_clock_alone(uint32_t id) {
@@ -35,9 +36,13 @@ static inline bool rf_full_is_clock_alone(uint32_t id) {
   return !full->flags && full->mode == RF_CLOCK_PERF_COUNTER;
 }
 /* Before it is called for the first time. */
-static inline void rf_full_set_checker(uint32_t id, const void *checker) { ((struct rf_full *)rf_sites[id].extra)->checker = checker; }
+static inline void rf_full_set_checker(uint32_t id, const void *checker) {
+  ((struct rf_full *)rf_sites[id].extra)->checker = checker;
+}
 /* Of a function with a full measurement. */
-static inline const void *rf_full_checker(uint32_t id) { return ((const struct rf_full *)rf_sites[id].extra)->checker; }
+static inline const void *rf_full_checker(uint32_t id) {
+  return ((const struct rf_full *)rf_sites[id].extra)->checker;
+}
 /* The clock of a function's mode. */
 uint64_t rf_full_clock(uint32_t id, uint64_t now);
 /* A call is given up without an end: what nests is put back in order. */

@@ -5,7 +5,9 @@
 
 #define MOST_WEIGHT 0xffffu
 #define LONG_BITS 1 /* a root mean square of up to twice the interval is not long */
-#define TRUST 32 /* timed calls for each that one may stand for: seldom calls are all timed, and no single one decides a sum */
+#define TRUST                                                                                                \
+  32 /* timed calls for each that one may stand for: seldom calls are all timed, and no single one decides a \
+        sum */
 #define LONGEST_INTERVAL (1ull << 36)
 #define MOST_WALK_SCALE 20
 
@@ -14,12 +16,14 @@ static uint64_t budget_share; /* in 1/65536; 0: no budget */
 
 int rf_pace_active(void) { return budget_share != 0; }
 
-/* One function that is timed at the base interval takes just what the budget has for probes: no interval needs to be shorter. */
+/* One function that is timed at the base interval takes just what the budget has for probes: no interval
+ * needs to be shorter. */
 static uint64_t interval_for(uint64_t cost, uint64_t share) { return cost * RF_PACE_ONE / share; }
 
 static uint64_t share_of(uint64_t cost, uint64_t elapsed) { return cost * RF_PACE_ONE / elapsed; }
 
-/* A quarter of the budget is for walks: where they take more, each stands for twice as much time, down to what is precise enough. */
+/* A quarter of the budget is for walks: where they take more, each stands for twice as much time, down to
+ * what is precise enough. */
 static void adjust_walks(struct rf_thread *thread, uint64_t elapsed) {
   uint64_t share = share_of(thread->window_walks, elapsed);
   thread->window_walks = 0;
@@ -51,9 +55,10 @@ static uint64_t spacing_of(struct rf_slot *slot, uint64_t now, uint64_t weight) 
 static int bits_of(uint64_t value) { return value ? 64 - __builtin_clzll(value) : 0; }
 
 /*
- * Long calls weigh most in every sum and are cheap to time, measured by their length: so the greater a function's root mean square
- * is beside the interval, the more of its calls are timed (as in Neyman's allocation), in powers of two. A function whose calls are
- * mostly short and sometimes very long keeps its totals that way.
+ * Long calls weigh most in every sum and are cheap to time, measured by their length: so the greater a
+ * function's root mean square is beside the interval, the more of its calls are timed (as in Neyman's
+ * allocation), in powers of two. A function whose calls are mostly short and sometimes very long keeps its
+ * totals that way.
  */
 static int longness(const struct rf_slot *slot, uint64_t least) {
   int squares = slot->square_high ? 64 + bits_of(slot->square_high) : bits_of(slot->square_low);
@@ -61,11 +66,12 @@ static int longness(const struct rf_slot *slot, uint64_t least) {
   return surplus < 0 ? 0 : surplus;
 }
 
-RF_PRESERVE_ALL void rf_pace_thin(struct rf_thread *thread, struct rf_slot *slot, uint64_t now, uint64_t ended) {
+RF_PRESERVE_ALL void rf_pace_thin(struct rf_thread *thread, struct rf_slot *slot, uint64_t now,
+                                  uint64_t ended) {
   int64_t *countdown = (int64_t *)((uintptr_t)rf_no_countdowns + thread->countdowns) + slot->function;
   bool possible = thread->countdowns && slot->function < rf_countdown_capacity;
-  /* An inner call of a recursive function has drawn already; or a gap that an ended thread drew goes on, of which this call, its
-   * successor's first, saw nothing. */
+  /* An inner call of a recursive function has drawn already; or a gap that an ended thread drew goes on, of
+   * which this call, its successor's first, saw nothing. */
   if (slot->next >> RF_RECORD_WEIGHT_SHIFT || (possible && *countdown > 1)) return;
   uint64_t spacing = spacing_of(slot, now, ended), least = thread->least_interval;
   slot->last_exit = now;
@@ -80,7 +86,8 @@ RF_PRESERVE_ALL void rf_pace_thin(struct rf_thread *thread, struct rf_slot *slot
     return;
   }
   uint64_t gap = rf_pace_draw(thread) * (2 * weight - 1) >> 32; /* 0 to 2 weight - 2, mean weight - 1 */
-  /* Drawing, and the jump at the gap's end that no processor foresees, take somewhat more than the probe itself (measured). */
+  /* Drawing, and the jump at the gap's end that no processor foresees, take somewhat more than the probe
+   * itself (measured). */
   thread->window_cost += rf_pace_probe_cost + rf_pace_probe_cost / 4;
   thread->thinning = true;
   slot->next = flags | (uint32_t)weight << RF_RECORD_WEIGHT_SHIFT;

@@ -1,12 +1,14 @@
 /*
- * timing.budget: the share of a thread's time that timing may cost. Each thread aims at a least interval between two timed calls of one
- * function: functions that are called less often are timed always, the others at about that interval, at random, whatever their
- * number of calls (water filling). The interval follows the share that the thread's probes really take.
+ * timing.budget: the share of a thread's time that timing may cost. Each thread aims at a least interval
+ * between two timed calls of one function: functions that are called less often are timed always, the others
+ * at about that interval, at random, whatever their number of calls (water filling). The interval follows the
+ * share that the thread's probes really take.
  *
- *   exit of a timed call ─▶ calls come faster than the interval? ─▶ draw a gap ─▶ countdown = gap, weight = mean gap + 1
- *                       └─▶ every 2^21 cycles: interval ×= share / budget
+ *   exit of a timed call ─▶ calls come faster than the interval? ─▶ draw a gap ─▶ countdown = gap, weight =
+ * mean gap + 1 └─▶ every 2^21 cycles: interval ×= share / budget
  *
- * The gap is drawn before the calls it skips, so a call's being timed says nothing of its duration. General registers only.
+ * The gap is drawn before the calls it skips, so a call's being timed says nothing of its duration. General
+ * registers only.
  */
 #pragma once
 
@@ -18,7 +20,8 @@
 
 #define RF_PACE_ONE 65536u /* a share of 1 */
 
-/* share: in 1/RF_PACE_ONE; 0: no budget. probe_cost: cycles of one timed call. Before functions are selected. */
+/* share: in 1/RF_PACE_ONE; 0: no budget. probe_cost: cycles of one timed call. Before functions are selected.
+ */
 void rf_pace_start(uint32_t share, uint64_t probe_cost);
 /* Whether there is a budget, so that functions get counting stubs. */
 int rf_pace_active(void);
@@ -37,7 +40,8 @@ static inline uint64_t rf_pace_draw(struct rf_thread *thread) {
 }
 
 /* Draws a gap for a function whose calls come too fast; weight: of the call that ends. */
-RF_PRESERVE_ALL void rf_pace_thin(struct rf_thread *thread, struct rf_slot *slot, uint64_t now, uint64_t weight);
+RF_PRESERVE_ALL void rf_pace_thin(struct rf_thread *thread, struct rf_slot *slot, uint64_t now,
+                                  uint64_t weight);
 /* Sets the thread's interval by what its probes took in the window that ends now. */
 RF_PRESERVE_ALL void rf_pace_adjust(struct rf_thread *thread, uint64_t now);
 
@@ -46,6 +50,9 @@ static inline void rf_pace(struct rf_thread *thread, struct rf_slot *slot, uint6
   thread->window_cost += rf_pace_probe_cost;
   if (__builtin_expect(now - thread->window_start > RF_PACE_WINDOW, 0)) rf_pace_adjust(thread, now);
   uint64_t apart = now - slot->last_exit;
-  if (__builtin_expect(apart >= thread->least_interval && (flags | slot->next) >> RF_RECORD_WEIGHT_SHIFT == 0, 1)) slot->last_exit = now;
-  else rf_pace_thin(thread, slot, now, flags >> RF_RECORD_WEIGHT_SHIFT);
+  if (__builtin_expect(apart >= thread->least_interval && (flags | slot->next) >> RF_RECORD_WEIGHT_SHIFT == 0,
+                       1))
+    slot->last_exit = now;
+  else
+    rf_pace_thin(thread, slot, now, flags >> RF_RECORD_WEIGHT_SHIFT);
 }

@@ -1,6 +1,6 @@
 /*
- * See probe.h. Several short batches; the faster half of them counts, since interruptions can only make one longer, and its mean,
- * not its best, since some machines' counters advance in steps of 10 ns.
+ * See probe.h. Several short batches; the faster half of them counts, since interruptions can only make one
+ * longer, and its mean, not its best, since some machines' counters advance in steps of 10 ns.
  */
 #include "trace/probe.h"
 
@@ -34,7 +34,9 @@ static bool prepare_slot(struct rf_slot *slot) {
   return true;
 }
 
-struct batch { uint64_t whole, inside; };
+struct batch {
+  uint64_t whole, inside;
+};
 
 /* Keeps the batches sorted by their whole time. */
 static void insert(struct batch *batches, int count, struct batch fresh) {

@@ -1,4 +1,5 @@
-/* What a probe costs, measured at start on the very code that times calls, to be taken out of the figures and stated. */
+/* What a probe costs, measured at start on the very code that times calls, to be taken out of the figures and
+ * stated. */
 #pragma once
 
 #include <stdint.h>
@@ -9,5 +10,6 @@ struct rf_probe_cost {
   uint32_t outside; /* what it costs the caller beyond that */
 };
 
-/* Before any function is selected (it borrows id 0); needs a recording and this thread registered. Cost: about 50 us. */
+/* Before any function is selected (it borrows id 0); needs a recording and this thread registered. Cost:
+ * about 50 us. */
 struct rf_probe_cost rf_probe_measure(void);

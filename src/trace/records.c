@@ -7,7 +7,9 @@
 #include "base/quiet.h"
 #include "base/signals.h"
 
-#define SLACK 4096ul /* behind a chunk: a handler that claims while a full chunk is being replaced stays in mapped memory */
+#define SLACK                                                                                                \
+  4096ul /* behind a chunk: a handler that claims while a full chunk is being replaced stays in mapped       \
+            memory */
 #define PER_CHUNK (RF_RECORD_CHUNK / RF_RECORD_BYTES)
 #define DATA_CHUNKS 8
 #define FOREIGN_BUCKETS 256u
@@ -30,8 +32,8 @@ static bool data_only; /* a collector looks nowhere else: what does not fit in t
 void rf_records_data_only(void) { data_only = true; }
 
 /*
- * The first chunks lie in the library's own data: a conservative collector (Boehm's) takes it for roots, and so sees what the
- * callers' rbx, kept in records, refer to.
+ * The first chunks lie in the library's own data: a conservative collector (Boehm's) takes it for roots, and
+ * so sees what the callers' rbx, kept in records, refer to.
  */
 static char data_chunks[DATA_CHUNKS][2 * RF_RECORD_CHUNK] __attribute__((aligned(RF_RECORD_CHUNK)));
 
@@ -44,8 +46,8 @@ static uintptr_t take_data_chunk(void) {
 
 static uintptr_t map_aligned(void) {
   uintptr_t bytes = 2ul * RF_RECORD_CHUNK + SLACK;
-  long got =
-      rf_syscall(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  long got = rf_syscall(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (got < 0) return 0;
   uintptr_t start = ((uintptr_t)got + RF_RECORD_CHUNK - 1) & ~(uintptr_t)(RF_RECORD_CHUNK - 1);
   uintptr_t end = start + RF_RECORD_CHUNK + SLACK, last = (uintptr_t)got + bytes;
@@ -136,7 +138,8 @@ struct rf_record *rf_foreign_take(uintptr_t position, void (*dead)(struct rf_rec
   rf_lock_take(&foreign_records.lock);
   struct foreign **bucket = &foreign_records.bucket[bucket_of(position)], *f = *bucket;
   while (f && f->record.position != position) f = f->next;
-  if (f) dead(&f->record);
+  if (f)
+    dead(&f->record);
   else if (foreign_records.free || more_foreign()) {
     f = foreign_records.free;
     foreign_records.free = f->next;
@@ -182,5 +185,7 @@ void *rf_record_pending(struct rf_record *record) {
   if (record->flags & RF_RECORD_FOREIGN) return ((struct foreign *)record)->pending;
   struct rf_chunk_header *chunk = rf_record_chunk(record);
   if (!chunk->pending) rf_preserved_on_own_stack((uintptr_t)chunk, 0, 0, map_pending);
-  return chunk->pending ? (char *)chunk->pending + (size_t)(record - (struct rf_record *)chunk) * RF_PENDING_BYTES : NULL;
+  return chunk->pending
+             ? (char *)chunk->pending + (size_t)(record - (struct rf_record *)chunk) * RF_PENDING_BYTES
+             : NULL;
 }

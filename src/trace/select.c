@@ -17,8 +17,8 @@
 #include "elf/pattern.h"
 #include "patch/branches.h"
 #include "patch/patch.h"
-#include "recording/writer.h"
 #include "recording/threads.h"
+#include "recording/writer.h"
 #include "trace/call.h"
 #include "trace/callers.h"
 #include "trace/full.h"
@@ -35,7 +35,7 @@ struct candidate {
   uintptr_t address;
   char *name;
   bool global, ifunc;
-  struct rf_full full; /* what its patterns ask of it */
+  struct rf_full full;           /* what its patterns ask of it */
   uint16_t sets[RF_SELECT_SETS]; /* of rules; how many: next field */
   uint16_t set_count;
 };
@@ -48,7 +48,8 @@ struct rf_traced {
   struct rf_full full;
   uint8_t build_id[20];
   uint32_t build_id_bytes;
-  uint32_t gone;   /* RF_FUNCTION_REMOVED, RF_FUNCTION_UNLOADED: it may come back under the same id; address 0: unloaded */
+  uint32_t gone; /* RF_FUNCTION_REMOVED, RF_FUNCTION_UNLOADED: it may come back under the same id; address 0:
+                    unloaded */
   rf_ref recorded; /* its entry in functions[] */
 };
 
@@ -67,8 +68,8 @@ struct sweep {
   size_t candidate_count, candidate_capacity;
   struct rf_extent *extents; /* of every function, to know where the next one begins */
   size_t extent_count, extent_capacity;
-  uint16_t *entered; /* by candidate: which of its first bytes are branched to */
-  bool relocated, waiting; /* waiting: its IFUNCs alone are looked at, once more */
+  uint16_t *entered;           /* by candidate: which of its first bytes are branched to */
+  bool relocated, waiting;     /* waiting: its IFUNCs alone are looked at, once more */
   struct rf_pattern_set *only; /* other functions than these are left out; NULL: none is */
 };
 
@@ -88,16 +89,16 @@ struct waiting_ifunc {
 
 static struct {
   struct rf_pattern_set *wanted, *excluded;
-  uint32_t *hits;        /* by pattern */
+  uint32_t *hits;         /* by pattern */
   struct rf_full *wishes; /* by pattern: settings of single functions */
   struct rf_full everywhere;
   const struct rf_select_rules *rules;
-  uint16_t *set_of;      /* by pattern: its set of rules + 1; 0: none */
-  rf_ref *unmatched;     /* by pattern: its entry in unmatched[], while it stands there */
+  uint16_t *set_of;  /* by pattern: its set of rules + 1; 0: none */
+  rf_ref *unmatched; /* by pattern: its entry in unmatched[], while it stands there */
   bool dry;
   const char *process_refusal; /* why nothing can be timed; NULL: it can */
-  uint32_t count;        /* functions with an id */
-  struct rf_traced *traced; /* by id */
+  uint32_t count;              /* functions with an id */
+  struct rf_traced *traced;    /* by id */
   size_t traced_capacity;
   struct seen_module *seen;
   size_t seen_count, seen_capacity;
@@ -109,7 +110,8 @@ static struct {
   struct rf_select_change *change; /* what is being done for somebody who asked; NULL: nothing */
 } state;
 
-/* Ids are given out under it, and what lies by id moves under it: a sweep's thread, and any that names a block. */
+/* Ids are given out under it, and what lies by id moves under it: a sweep's thread, and any that names a
+ * block. */
 static struct rf_lock ids;
 
 static uint64_t take_ids(void) {
@@ -157,9 +159,11 @@ static void add_configured_functions(const struct rf_options *options) {
       add_pattern(state.wanted, settings[i].pattern, settings[i].origin);
 }
 
-/* Functions that carry rules or that a span begins or ends with are traced, whether they are named elsewhere or not. */
+/* Functions that carry rules or that a span begins or ends with are traced, whether they are named elsewhere
+ * or not. */
 static void add_rule_patterns(void) {
-  for (size_t i = 0; state.rules && i < state.rules->count; i++) add_pattern(state.wanted, state.rules->patterns[i], state.rules->origins[i]);
+  for (size_t i = 0; state.rules && i < state.rules->count; i++)
+    add_pattern(state.wanted, state.rules->patterns[i], state.rules->origins[i]);
 }
 
 static bool find_rule_sets(void) {
@@ -168,11 +172,14 @@ static bool find_rule_sets(void) {
   if (!state.set_of) return false;
   for (size_t k = 0; k < patterns; k++)
     for (size_t i = 0; state.rules && i < state.rules->count && i < UINT16_MAX - 1; i++)
-      if (!strcmp(state.rules->patterns[i], rf_pattern_text(state.wanted, k))) state.set_of[k] = (uint16_t)(i + 1);
+      if (!strcmp(state.rules->patterns[i], rf_pattern_text(state.wanted, k)))
+        state.set_of[k] = (uint16_t)(i + 1);
   return true;
 }
 
-static bool is_on(const char *value) { return !strcmp(value, "on") || !strcmp(value, "true") || !strcmp(value, "yes"); }
+static bool is_on(const char *value) {
+  return !strcmp(value, "on") || !strcmp(value, "true") || !strcmp(value, "yes");
+}
 
 static enum rf_clock_mode mode_named(const char *value) {
   static const char *const names[] = {"perf_counter", "wall_clock", "process_time", "thread_time"};
@@ -193,7 +200,8 @@ static void read_wishes(const struct rf_options *options) {
   size_t count = rf_option_functions(options, &settings), patterns = rf_pattern_count(state.wanted);
   for (size_t i = 0; i < count; i++)
     for (size_t k = 0; k < patterns; k++)
-      if (!strcmp(settings[i].pattern, rf_pattern_text(state.wanted, k))) read_wish(&settings[i], &state.wishes[k]);
+      if (!strcmp(settings[i].pattern, rf_pattern_text(state.wanted, k)))
+        read_wish(&settings[i], &state.wishes[k]);
   if (rf_option_on(options, RF_OPT_HEAP_PER_FUNCTION)) state.everywhere.flags |= RF_FUNCTION_HEAP;
   if (rf_option_on(options, RF_OPT_SYSTEM_PER_FUNCTION)) state.everywhere.flags |= RF_FUNCTION_SYSTEM;
   state.everywhere.mode = (enum rf_clock_mode)rf_option_choice(options, RF_OPT_TIMING_MODE);
@@ -232,8 +240,11 @@ struct choice {
 static void add_set(uint16_t *sets, uint16_t *count, uint16_t set) {
   for (uint16_t i = 0; i < *count; i++)
     if (sets[i] == set) return;
-  if (*count < RF_SELECT_SETS) sets[(*count)++] = set;
-  else rf_log_once(RF_LOG_WARN, "a function has the rules of %d patterns; those of more are left out", RF_SELECT_SETS);
+  if (*count < RF_SELECT_SETS)
+    sets[(*count)++] = set;
+  else
+    rf_log_once(RF_LOG_WARN, "a function has the rules of %d patterns; those of more are left out",
+                RF_SELECT_SETS);
 }
 
 /* A function's own settings beat the global ones, whichever pattern comes first. */
@@ -268,9 +279,12 @@ static bool collect_symbol(void *user, const struct rf_symbol *symbol) {
   struct rf_extent *extents = grow(s->extents, s->extent_count, &s->extent_capacity, sizeof *extents);
   if (!extents) return false;
   s->extents = extents;
-  if (symbol->kind == RF_SYMBOL_FUNCTION) extents[s->extent_count++] = (struct rf_extent){symbol->address, symbol->size};
+  if (symbol->kind == RF_SYMBOL_FUNCTION)
+    extents[s->extent_count++] = (struct rf_extent){symbol->address, symbol->size};
   struct choice choice;
-  if (rf_symbol_is_cold(symbol->name) || (s->only && rf_pattern_match(s->only, s->module->name, symbol->name) < 0)) return true;
+  if (rf_symbol_is_cold(symbol->name) ||
+      (s->only && rf_pattern_match(s->only, s->module->name, symbol->name) < 0))
+    return true;
   if (!choose(s->module->name, symbol->name, &choice)) return true;
   struct candidate *list = grow(s->candidates, s->candidate_count, &s->candidate_capacity, sizeof *list);
   if (!list) return false;
@@ -278,8 +292,12 @@ static bool collect_symbol(void *user, const struct rf_symbol *symbol) {
   char *name = rf_strdup(symbol->name);
   if (!name) return false;
   struct candidate *fresh = &list[s->candidate_count++];
-  *fresh = (struct candidate){.address = symbol->address, .name = name, .global = symbol->global,
-                              .ifunc = symbol->kind == RF_SYMBOL_IFUNC, .full = choice.full, .set_count = choice.set_count};
+  *fresh = (struct candidate){.address = symbol->address,
+                              .name = name,
+                              .global = symbol->global,
+                              .ifunc = symbol->kind == RF_SYMBOL_IFUNC,
+                              .full = choice.full,
+                              .set_count = choice.set_count};
   memcpy(fresh->sets, choice.sets, sizeof fresh->sets);
   return true;
 }
@@ -300,7 +318,8 @@ static int by_address_and_name(const void *a, const void *b) {
   return length ? length : strcmp(x->name, y->name);
 }
 
-/* libc sorts large arrays in memory that it allocates: from Refunc's heap, as for everything it does for us. */
+/* libc sorts large arrays in memory that it allocates: from Refunc's heap, as for everything it does for us.
+ */
 static void sort(void *base, size_t count, size_t size, int (*compare)(const void *, const void *)) {
   rf_internal_enter();
   qsort(base, count, size, compare);
@@ -407,9 +426,13 @@ static bool remember(const struct sweep *s, const struct candidate *first, size_
   if (!list) return false;
   state.traced = list;
   struct rf_traced *traced = &list[state.count];
-  *traced = (struct rf_traced){.name = rf_strdup(first->name), .aliases = alias_text(first, aliases), .path = module_path(module),
+  *traced = (struct rf_traced){.name = rf_strdup(first->name),
+                               .aliases = alias_text(first, aliases),
+                               .path = module_path(module),
                                .module = module_name(module),
-                               .offset = first->address - module->load_address, .size = size, .address = first->address,
+                               .offset = first->address - module->load_address,
+                               .size = size,
+                               .address = first->address,
                                .full = full_of_aliases(first, aliases),
                                .build_id_bytes = module->build_id_bytes};
   memcpy(traced->build_id, module->build_id, sizeof traced->build_id);
@@ -427,13 +450,16 @@ static uintptr_t segment_end(const struct rf_module *module, uintptr_t address) 
   return address;
 }
 
-/* The last extent at or before address, and from it the function's size and the distance to the next function. */
+/* The last extent at or before address, and from it the function's size and the distance to the next
+ * function. */
 static size_t size_of(const struct sweep *s, uintptr_t address, size_t *limit) {
   size_t low = 0, high = s->extent_count, size = 0;
   while (low < high) {
     size_t middle = (low + high) / 2;
-    if (s->extents[middle].address < address) low = middle + 1;
-    else high = middle;
+    if (s->extents[middle].address < address)
+      low = middle + 1;
+    else
+      high = middle;
   }
   for (; low < s->extent_count && s->extents[low].address == address; low++)
     if (s->extents[low].size > size) size = s->extents[low].size;
@@ -449,7 +475,9 @@ static const char *resolve_ifunc(const struct sweep *s, struct candidate *candid
   candidate->address = resolver();
   candidate->ifunc = false;
   uintptr_t start = s->module->text_start, end = s->module->text_end;
-  return candidate->address >= start && candidate->address < end ? NULL : "its indirect function leads to another module";
+  return candidate->address >= start && candidate->address < end
+             ? NULL
+             : "its indirect function leads to another module";
 }
 
 /* Which candidates can't be entered by a jump in their first bytes, all in one scan of the module's code. */
@@ -461,7 +489,8 @@ static bool find_branches(struct sweep *s) {
   struct rf_branch_query query = {.text_start = s->module->text_start,
                                   .text_end = s->module->text_end,
                                   .segments = segments,
-                                  .segment_count = rf_module_text_segments(s->module, segments, MOST_SEGMENTS),
+                                  .segment_count =
+                                      rf_module_text_segments(s->module, segments, MOST_SEGMENTS),
                                   .functions = s->extents,
                                   .function_count = s->extent_count,
                                   .starts = starts,
@@ -491,7 +520,8 @@ static bool look_for_collector(void *user, const struct rf_module *module) {
 }
 
 /* What the rules of all its names ask of a function. */
-static struct rf_select_function with_rules(const struct sweep *s, const struct candidate *first, size_t aliases, uint16_t *sets) {
+static struct rf_select_function with_rules(const struct sweep *s, const struct candidate *first,
+                                            size_t aliases, uint16_t *sets) {
   uint16_t count = 0;
   for (size_t i = 0; i < aliases; i++)
     for (uint16_t k = 0; k < first[i].set_count; k++) add_set(sets, &count, first[i].sets[k]);
@@ -504,18 +534,21 @@ static void prepare_rules(struct sweep *s) {
   size_t count = 0;
   for (size_t i = 0; list && i < s->candidate_count; i++) {
     const struct candidate *c = &s->candidates[i];
-    if (c->set_count) list[count++] = (struct rf_select_function){c->name, c->address - s->module->load_address, c->sets, c->set_count};
+    if (c->set_count)
+      list[count++] =
+          (struct rf_select_function){c->name, c->address - s->module->load_address, c->sets, c->set_count};
   }
   if (count) state.rules->prepare(s->module, list, count);
   rf_free(list);
 }
 
 /*
- * Ids of functions that were met before. Functions mostly come back in the order in which they got their ids, so the search begins
- * behind the last one found.
+ * Ids of functions that were met before. Functions mostly come back in the order in which they got their ids,
+ * so the search begins behind the last one found.
  */
-static uint32_t find_traced(bool (*is_it)(const struct rf_traced *, const struct sweep *, const struct candidate *), const struct sweep *s,
-                            const struct candidate *first) {
+static uint32_t find_traced(bool (*is_it)(const struct rf_traced *, const struct sweep *,
+                                          const struct candidate *),
+                            const struct sweep *s, const struct candidate *first) {
   static uint32_t last;
   for (uint32_t i = 0; i < state.count; i++) {
     uint32_t id = (last + 1 + i) % state.count;
@@ -529,7 +562,8 @@ static bool is_here(const struct rf_traced *traced, const struct sweep *s, const
   return traced->address == first->address;
 }
 
-static bool was_unloaded(const struct rf_traced *traced, const struct sweep *s, const struct candidate *first) {
+static bool was_unloaded(const struct rf_traced *traced, const struct sweep *s,
+                         const struct candidate *first) {
   return traced->gone & RF_FUNCTION_UNLOADED && traced->offset == first->address - s->module->load_address &&
          !strcmp(traced->path, s->module->path) && !strcmp(traced->name, first->name) &&
          !memcmp(traced->build_id, s->module->build_id, sizeof traced->build_id);
@@ -569,12 +603,20 @@ static const char *patch(const struct sweep *s, const struct candidate *first, s
   full.every_call |= ruled.set_count != 0;
   bool plain = !ruled.set_count && !full.flags && full.mode == RF_CLOCK_PERF_COUNTER;
   if (!plain && !(known && rf_sites[id].extra) && !rf_full_set(id, &full)) return "no memory";
-  struct rf_patch_request request = {.address = first->address, .size = size, .limit = limit, .id = id,
-                                     .entry = plain ? rf_enter : ruled.set_count ? rf_enter_checked : rf_enter_full,
-                                     .countdown = countdown_of(id, &full), .low = s->module->text_start, .high = s->module->text_end,
+  struct rf_patch_request request = {.address = first->address,
+                                     .size = size,
+                                     .limit = limit,
+                                     .id = id,
+                                     .entry = plain             ? rf_enter
+                                              : ruled.set_count ? rf_enter_checked
+                                                                : rf_enter_full,
+                                     .countdown = countdown_of(id, &full),
+                                     .low = s->module->text_start,
+                                     .high = s->module->text_end,
                                      .module = s->module,
                                      .entered = entered_bytes(s, first, aliases),
-                                     .functions = s->extents, .function_count = s->extent_count};
+                                     .functions = s->extents,
+                                     .function_count = s->extent_count};
   uintptr_t body;
   const char *reason = rf_patch_add(&request, &body);
   if (reason) return reason;
@@ -605,7 +647,8 @@ static void drop_candidate(struct sweep *s, size_t index) {
 }
 
 static void await_relocation(struct sweep *s, rf_ref skipped) {
-  struct waiting_ifunc *list = grow(state.waiting, state.waiting_count, &state.waiting_capacity, sizeof *list);
+  struct waiting_ifunc *list =
+      grow(state.waiting, state.waiting_count, &state.waiting_capacity, sizeof *list);
   if (!list) return;
   state.waiting = list;
   list[state.waiting_count++] = (struct waiting_ifunc){s->module->load_address, skipped};
@@ -645,7 +688,8 @@ static void resolve_indirect(struct sweep *s) {
 
 static struct seen_module *seen_as(const struct rf_module *module) {
   for (size_t i = 0; i < state.seen_count; i++)
-    if (state.seen[i].load_address == module->load_address && !strcmp(state.seen[i].path, module->path)) return &state.seen[i];
+    if (state.seen[i].load_address == module->load_address && !strcmp(state.seen[i].path, module->path))
+      return &state.seen[i];
   return NULL;
 }
 
@@ -660,16 +704,21 @@ static bool mark_present(void *user, const struct rf_module *module) {
   char *path = grown ? rf_strdup(module->path) : NULL;
   if (!path) return true;
   state.seen = grown;
-  grown[state.seen_count++] = (struct seen_module){.load_address = module->load_address, .text_start = module->text_start,
-                                                   .text_end = module->text_end, .path = path,
-                                                   .first_sweep = state.sweep, .sweep = state.sweep};
+  grown[state.seen_count++] = (struct seen_module){.load_address = module->load_address,
+                                                   .text_start = module->text_start,
+                                                   .text_end = module->text_end,
+                                                   .path = path,
+                                                   .first_sweep = state.sweep,
+                                                   .sweep = state.sweep};
   return true;
 }
 
 static void forget_functions(const struct seen_module *module) {
   for (uint32_t id = 0; id < state.count; id++) {
     struct rf_traced *traced = &state.traced[id];
-    if (!traced->address || traced->address - traced->offset != module->load_address || strcmp(traced->path, module->path) != 0) continue;
+    if (!traced->address || traced->address - traced->offset != module->load_address ||
+        strcmp(traced->path, module->path) != 0)
+      continue;
     traced->address = 0;
     set_gone(traced, traced->gone | RF_FUNCTION_UNLOADED);
     rf_patch_forget(id);
@@ -727,7 +776,9 @@ static void sweep_symbols(struct sweep *s, struct seen_module *seen) {
 static bool sweep_module(void *user, const struct rf_module *module) {
   struct seen_module *seen = seen_as(module);
   if (!seen || (seen->swept && !seen->waiting)) return true;
-  struct sweep s = {.module = module, .relocated = *(bool *)user || seen->first_sweep != state.sweep, .waiting = seen->waiting};
+  struct sweep s = {.module = module,
+                    .relocated = *(bool *)user || seen->first_sweep != state.sweep,
+                    .waiting = seen->waiting};
   if (seen->waiting) end_waiting(module->load_address, true);
   seen->waiting = false;
   seen->swept = true;
@@ -742,7 +793,8 @@ static void write_failed(void *user, uint32_t id, const char *reason) {
 
 /* ---- patterns without a hit ---- */
 
-/* The near names of several patterns are looked for together: visiting the symbols costs more than comparing most of them. */
+/* The near names of several patterns are looked for together: visiting the symbols costs more than comparing
+ * most of them. */
 struct nearest_search {
   struct rf_nearest_names **names; /* by pattern; NULL: it has matched, or is recorded already */
   size_t count;
@@ -791,7 +843,8 @@ static void record_all_unmatched(size_t count) {
   rf_free(search.names);
 }
 
-/* Unmatched patterns stand in the recording from the start; one that a later library matches is taken out again. */
+/* Unmatched patterns stand in the recording from the start; one that a later library matches is taken out
+ * again. */
 static void update_unmatched(void) {
   size_t count = rf_pattern_count(state.wanted), fresh = 0;
   for (size_t i = 0; i < count; i++) {
@@ -803,8 +856,8 @@ static void update_unmatched(void) {
   if (fresh) record_all_unmatched(count);
 }
 
-/* Countdowns cost every thread 8 bytes each, so there are not many more than functions found at the start; what comes later than
- * that is timed at every call. */
+/* Countdowns cost every thread 8 bytes each, so there are not many more than functions found at the start;
+ * what comes later than that is timed at every call. */
 static void settle_countdowns(void) {
   static bool settled;
   if (settled || !rf_pace_active()) return;
@@ -813,7 +866,8 @@ static void settle_countdowns(void) {
 }
 
 /* A fresh table each time: threads may be reading the one before, which therefore stays. */
-/* Tables take turns, since threads may still be reading an earlier one. What is outgrown stays, each twice the one before. */
+/* Tables take turns, since threads may still be reading an earlier one. What is outgrown stays, each twice
+ * the one before. */
 static struct rf_code_range *room_for_callers(void) {
   enum { TURNS = 8 };
   static struct rf_code_range *tables[TURNS];
@@ -836,7 +890,8 @@ static void publish_callers(void) {
   size_t count = 0;
   for (uint32_t i = 0; i < state.count; i++)
     if (state.traced[i].address)
-      ranges[count++] = (struct rf_code_range){state.traced[i].address, state.traced[i].address + state.traced[i].size, i};
+      ranges[count++] =
+          (struct rf_code_range){state.traced[i].address, state.traced[i].address + state.traced[i].size, i};
   sort(ranges, count, sizeof *ranges, by_address);
   rf_callers_publish(ranges, count);
 }
@@ -873,7 +928,9 @@ static bool change_module(void *user, const struct rf_module *module) {
   struct seen_module *seen = seen_as(module);
   if (!seen || !rf_pattern_wants_module(command->set, module->name)) return true;
   /* The newest may be in the loader's hands still. */
-  struct sweep s = {.module = module, .relocated = seen->first_sweep == 1 || seen->first_sweep + 1 < state.sweep, .only = command->set};
+  struct sweep s = {.module = module,
+                    .relocated = seen->first_sweep == 1 || seen->first_sweep + 1 < state.sweep,
+                    .only = command->set};
   bool waiting = seen->waiting;
   sweep_symbols(&s, seen);
   seen->waiting |= waiting;
@@ -920,8 +977,10 @@ static void tell_unmatched(struct command *command, struct rf_select_change *cha
 static void add_functions(struct command *command, struct rf_select_change *change) {
   rf_modules_visit(look_for_collector, NULL);
   rf_modules_visit(change_module, command);
-  if (!command->hits) tell_unmatched(command, change);
-  else withdraw_unmatched(&command->unmatched);
+  if (!command->hits)
+    tell_unmatched(command, change);
+  else
+    withdraw_unmatched(&command->unmatched);
 }
 
 static bool has_name(struct rf_pattern_set *set, const struct rf_traced *traced) {
@@ -988,7 +1047,8 @@ static uint32_t add_named(const char *name) {
   struct rf_traced *list = grow(state.traced, state.count, &state.traced_capacity, sizeof *list);
   if (!list || !rf_sites || state.count >= RF_MOST_FUNCTIONS) return UINT32_MAX;
   state.traced = list;
-  list[state.count] = (struct rf_traced){.name = rf_strdup(name), .path = block_module, .module = block_module, .full.flags = RF_FUNCTION_BLOCK};
+  list[state.count] = (struct rf_traced){
+      .name = rf_strdup(name), .path = block_module, .module = block_module, .full.flags = RF_FUNCTION_BLOCK};
   if (!list[state.count].name || !record_function(&list[state.count])) return UINT32_MAX;
   rf_calls_set_function_count(++state.count);
   return state.count - 1;

@@ -1,9 +1,9 @@
 /*
- * Which functions are timed: matches the patterns against the symbols of every loaded module, gives each matched function an
- * id, patches it, and records it, or why not.
+ * Which functions are timed: matches the patterns against the symbols of every loaded module, gives each
+ * matched function an id, patches it, and records it, or why not.
  *
- *   modules ─▶ symbols ─▶ patterns ─▶ grouped by address ─▶ refused by name? ─▶ patcher ─▶ functions / skipped[]
- *                                                                               patterns without a hit ─▶ unmatched[]
+ *   modules ─▶ symbols ─▶ patterns ─▶ grouped by address ─▶ refused by name? ─▶ patcher ─▶ functions /
+ * skipped[] patterns without a hit ─▶ unmatched[]
  */
 #pragma once
 
@@ -39,28 +39,30 @@ struct rf_select_rules {
 struct rf_select_plan {
   const struct rf_options *options;
   const struct rf_select_rules *rules; /* NULL: none */
-  bool dry; /* plan and record, but write no jump (refunc check) */
+  bool dry;                            /* plan and record, but write no jump (refunc check) */
 };
 
 /* Reads the patterns. false: there are none, and nothing more is to be done. */
 bool rf_select_start(const struct rf_select_plan *plan);
-/* Looks at every module not seen yet, patches, records. Once at start and whenever libraries were opened. relocated: whether the new
- * modules' relocations are done, so that IFUNC resolvers may run. */
+/* Looks at every module not seen yet, patches, records. Once at start and whenever libraries were opened.
+ * relocated: whether the new modules' relocations are done, so that IFUNC resolvers may run. */
 void rf_select_sweep(bool relocated);
 /* What a change came to. */
 struct rf_change_edit;
 struct rf_select_change {
   uint32_t changed, unchanged, skipped; /* functions */
   const char *reason;                   /* of the last skipped one */
-  const struct rf_change_edit *edits;   /* to be written while all threads stand still; valid until the next change */
+  const struct rf_change_edit
+      *edits; /* to be written while all threads stand still; valid until the next change */
   size_t edit_count;
   char nearest[512]; /* names near a pattern that matches nothing, a line each */
 };
-/* Adds functions to those that are timed, or removes them, also of libraries opened later; a later change beats an earlier one. They keep
- * their ids and figures when they come back. NULL, or why nothing was done (valid until the next change). No jump is written. */
+/* Adds functions to those that are timed, or removes them, also of libraries opened later; a later change
+ * beats an earlier one. They keep their ids and figures when they come back. NULL, or why nothing was done
+ * (valid until the next change). No jump is written. */
 const char *rf_select_change(bool add, const char *pattern, struct rf_select_change *change);
-/* The id of a named block of refunc.h, made when it is new: recorded among the functions, but without code. UINT32_MAX without room. Any
- * thread, signal-safe; waits while another thread patches a module. */
+/* The id of a named block of refunc.h, made when it is new: recorded among the functions, but without code.
+ * UINT32_MAX without room. Any thread, signal-safe; waits while another thread patches a module. */
 uint32_t rf_select_add_named(const char *name);
 /* In a forked child with a new recording: records the functions again under the same ids. */
 void rf_select_record_again(void);

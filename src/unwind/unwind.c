@@ -313,7 +313,9 @@ static inline bool load(struct walk *w, uintptr_t address, uintptr_t *value) {
 
 static bool is_hidden(uintptr_t pc) { return pc - hidden_start < hidden_bytes; }
 
-static bool is_given(const struct rf_unwind_cache *cache, uintptr_t pc) { return !is_hidden(pc) || (cache && cache->show); }
+static bool is_given(const struct rf_unwind_cache *cache, uintptr_t pc) {
+  return !is_hidden(pc) || (cache && cache->show);
+}
 
 static int live_bit(int reg) {
   if (reg == RF_REG_FRAME) return 0;
@@ -857,7 +859,8 @@ static bool keep(struct walk *w, const struct step *step, uint32_t at, const str
   old->fp = step->fp;
   old->rec = step->rec;
   old->first_read = cache->first_read;
-  old->hidden = (uint16_t)((at + 1 < cache->capacity ? cache->old[at + 1].hidden : 0) + !is_given(cache, step->pc));
+  old->hidden =
+      (uint16_t)((at + 1 < cache->capacity ? cache->old[at + 1].hidden : 0) + !is_given(cache, step->pc));
   old->live = live;
   old->exact = step->exact;
   if (step->full) memcpy(old->saved, step->saved, sizeof old->saved);

@@ -1,4 +1,5 @@
-/* Rules, declarations, descriptions of types and automata from any bytes; what is read compiles or says why not. */
+/* Rules, declarations, descriptions of types and automata from any bytes; what is read compiles or says why
+ * not. */
 // sources: src/validate/language.c src/validate/automaton.c src/validate/signature.c
 // sources: src/validate/description.c src/validate/type.c src/arch/x86_64/arguments.c src/base/pool.c
 // sources: src/base/nearest.c

@@ -1,6 +1,6 @@
 /*
- * Finds direct branches by their bytes alone, fast enough for whole modules (about half a ns a byte). What it finds may be the
- * inside of some other instruction: the caller decodes around it to make sure.
+ * Finds direct branches by their bytes alone, fast enough for whole modules (about half a ns a byte). What it
+ * finds may be the inside of some other instruction: the caller decodes around it to make sure.
  */
 #pragma once
 
@@ -12,7 +12,7 @@ struct rf_scan_range {
   size_t from, to;     /* the readable part to look at */
 };
 
-/* Calls hit for every place in the range whose bytes read as jmp, jcc, loop or jrcxz to an offset below target_count that is set in
- * targets (one bit a byte). */
+/* Calls hit for every place in the range whose bytes read as jmp, jcc, loop or jrcxz to an offset below
+ * target_count that is set in targets (one bit a byte). */
 void rf_branch_scan(const struct rf_scan_range *range, const uint64_t *targets, size_t target_count,
                     void (*hit)(void *user, size_t from, size_t to), void *user);

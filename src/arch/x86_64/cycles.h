@@ -1,4 +1,5 @@
-/* The time stamp counter: about 10 to 20 ns a read, the same on every core where the kernel trusts it as its clock. */
+/* The time stamp counter: about 10 to 20 ns a read, the same on every core where the kernel trusts it as its
+ * clock. */
 #pragma once
 
 #include <cpuid.h>

@@ -16,7 +16,8 @@ const char *rf_decoder_open(void) {
   decoder_init = library ? (__typeof__(decoder_init))dlsym(library, "ZydisDecoderInit") : NULL;
   void *decode = library ? dlsym(library, "ZydisDecoderDecodeInstruction") : NULL;
   void *operands = library ? dlsym(library, "ZydisDecoderDecodeOperands") : NULL;
-  if (!decoder_init || !decode || !operands) return "libZydis.so.4.0 can't be opened: install the package libzydis4.0";
+  if (!decoder_init || !decode || !operands)
+    return "libZydis.so.4.0 can't be opened: install the package libzydis4.0";
   decoder_init(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
   decode_operands = (__typeof__(decode_operands))operands;
   decode_instruction = (__typeof__(decode_instruction))decode;
@@ -71,32 +72,42 @@ bool rf_decode(const uint8_t *code, size_t bytes, uintptr_t address, struct rf_i
 /* ---- rbx ---- */
 
 static bool is_record(ZydisRegister reg) {
-  return reg == ZYDIS_REGISTER_RBX || reg == ZYDIS_REGISTER_EBX || reg == ZYDIS_REGISTER_BX || reg == ZYDIS_REGISTER_BL ||
-         reg == ZYDIS_REGISTER_BH;
+  return reg == ZYDIS_REGISTER_RBX || reg == ZYDIS_REGISTER_EBX || reg == ZYDIS_REGISTER_BX ||
+         reg == ZYDIS_REGISTER_BL || reg == ZYDIS_REGISTER_BH;
 }
 
-/* Without looking at operands: whether a field that names registers holds rbx's number, or the instruction may take it unnamed. */
+/* Without looking at operands: whether a field that names registers holds rbx's number, or the instruction
+ * may take it unnamed. */
 static bool may_use_record(const ZydisDecodedInstruction *in) {
   const ZydisDecodedInstructionRaw *raw = &in->raw;
-  if (!(in->attributes & ZYDIS_ATTRIB_HAS_MODRM)) return (in->opcode & 7) == 3 || in->mnemonic == ZYDIS_MNEMONIC_CPUID || in->mnemonic == ZYDIS_MNEMONIC_XLAT;
+  if (!(in->attributes & ZYDIS_ATTRIB_HAS_MODRM))
+    return (in->opcode & 7) == 3 || in->mnemonic == ZYDIS_MNEMONIC_CPUID ||
+           in->mnemonic == ZYDIS_MNEMONIC_XLAT;
   bool sib = in->attributes & ZYDIS_ATTRIB_HAS_SIB && (raw->sib.base == 3 || raw->sib.index == 3);
-  return raw->modrm.reg == 3 || raw->modrm.rm == 3 || sib || in->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY ||
-         raw->modrm.reg == 7 || raw->modrm.rm == 7 /* bh */ || in->mnemonic == ZYDIS_MNEMONIC_CMPXCHG16B || in->mnemonic == ZYDIS_MNEMONIC_CMPXCHG8B;
+  return raw->modrm.reg == 3 || raw->modrm.rm == 3 || sib ||
+         in->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY || raw->modrm.reg == 7 ||
+         raw->modrm.rm == 7 /* bh */ || in->mnemonic == ZYDIS_MNEMONIC_CMPXCHG16B ||
+         in->mnemonic == ZYDIS_MNEMONIC_CMPXCHG8B;
 }
 
-struct record_use { bool read, written, addressed, cleared; };
+struct record_use {
+  bool read, written, addressed, cleared;
+};
 
 static struct record_use use_of(const ZydisDecodedInstruction *in, const ZydisDecodedOperand *operands) {
   struct record_use use = {0};
   for (int i = 0; i < in->operand_count; i++) {
     const ZydisDecodedOperand *operand = &operands[i];
-    if (operand->type == ZYDIS_OPERAND_TYPE_MEMORY) use.addressed |= is_record(operand->mem.base) || is_record(operand->mem.index);
+    if (operand->type == ZYDIS_OPERAND_TYPE_MEMORY)
+      use.addressed |= is_record(operand->mem.base) || is_record(operand->mem.index);
     if (operand->type != ZYDIS_OPERAND_TYPE_REGISTER || !is_record(operand->reg.value)) continue;
     use.read |= (operand->actions & ZYDIS_OPERAND_ACTION_MASK_READ) != 0;
     use.written |= (operand->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
   }
-  bool clearing = in->mnemonic == ZYDIS_MNEMONIC_XOR || in->mnemonic == ZYDIS_MNEMONIC_SUB || in->mnemonic == ZYDIS_MNEMONIC_SBB;
-  use.cleared = clearing && use.written && operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER && operands[0].reg.value == operands[1].reg.value;
+  bool clearing = in->mnemonic == ZYDIS_MNEMONIC_XOR || in->mnemonic == ZYDIS_MNEMONIC_SUB ||
+                  in->mnemonic == ZYDIS_MNEMONIC_SBB;
+  use.cleared = clearing && use.written && operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+                operands[0].reg.value == operands[1].reg.value;
   return use;
 }
 
@@ -107,14 +118,18 @@ enum rf_record_use rf_decode_record_use(const uint8_t *code, size_t bytes, size_
   *length = 0;
   if (!ZYAN_SUCCESS(decode_instruction(&decoder, &context, code, bytes, &in))) return RF_USE_NONE;
   *length = in.length;
-  if (in.meta.category == ZYDIS_CATEGORY_NOP || in.meta.category == ZYDIS_CATEGORY_WIDENOP || !may_use_record(&in)) return RF_USE_NONE;
+  if (in.meta.category == ZYDIS_CATEGORY_NOP || in.meta.category == ZYDIS_CATEGORY_WIDENOP ||
+      !may_use_record(&in))
+    return RF_USE_NONE;
   if (!ZYAN_SUCCESS(decode_operands(&decoder, &context, &in, operands, in.operand_count))) return RF_USE_NONE;
   struct record_use use = use_of(&in, operands);
-  bool move = in.mnemonic == ZYDIS_MNEMONIC_MOV || in.mnemonic == ZYDIS_MNEMONIC_MOVQ || in.mnemonic == ZYDIS_MNEMONIC_VMOVQ;
+  bool move = in.mnemonic == ZYDIS_MNEMONIC_MOV || in.mnemonic == ZYDIS_MNEMONIC_MOVQ ||
+              in.mnemonic == ZYDIS_MNEMONIC_VMOVQ;
   bool whole = use.read && !use.addressed && in.operand_width == 64;
   if (in.mnemonic == ZYDIS_MNEMONIC_XCHG && whole) return RF_USE_SAVES;
   if (in.mnemonic == ZYDIS_MNEMONIC_PUSH && whole) return RF_USE_SAVES;
-  if (move && whole && !use.written) return operands[0].type == ZYDIS_OPERAND_TYPE_MEMORY ? RF_USE_SAVES : RF_USE_COPIES;
+  if (move && whole && !use.written)
+    return operands[0].type == ZYDIS_OPERAND_TYPE_MEMORY ? RF_USE_SAVES : RF_USE_COPIES;
   if (use.cleared) return RF_USE_WRITES;
   if (use.read || use.addressed) return RF_USE_READS;
   return use.written ? RF_USE_WRITES : RF_USE_NONE;

@@ -1,6 +1,6 @@
 /*
- * What the patcher needs to know of an instruction, and nothing else. Zydis does the decoding; it is opened with
- * RTLD_LOCAL at the first use, so that a process without matched functions never sees it.
+ * What the patcher needs to know of an instruction, and nothing else. Zydis does the decoding; it is opened
+ * with RTLD_LOCAL at the first use, so that a process without matched functions never sees it.
  */
 #pragma once
 
@@ -9,32 +9,33 @@
 #include <stdint.h>
 
 enum rf_flow {
-  RF_FLOW_NONE,     /* goes on to the next instruction */
-  RF_FLOW_JUMP,     /* jmp rel8/rel32 */
-  RF_FLOW_BRANCH,   /* jcc rel8/rel32 */
-  RF_FLOW_LOOP,     /* loop, loope, loopne, jcxz, jecxz, jrcxz: rel8 only */
-  RF_FLOW_CALL,     /* call rel32 */
+  RF_FLOW_NONE,   /* goes on to the next instruction */
+  RF_FLOW_JUMP,   /* jmp rel8/rel32 */
+  RF_FLOW_BRANCH, /* jcc rel8/rel32 */
+  RF_FLOW_LOOP,   /* loop, loope, loopne, jcxz, jecxz, jrcxz: rel8 only */
+  RF_FLOW_CALL,   /* call rel32 */
   RF_FLOW_INDIRECT_JUMP,
   RF_FLOW_INDIRECT_CALL,
   RF_FLOW_RETURN,
-  RF_FLOW_OTHER,    /* xbegin, far transfers, ... */
+  RF_FLOW_OTHER, /* xbegin, far transfers, ... */
 };
 
 struct rf_instruction {
   uint8_t length;
-  uint8_t flow;           /* enum rf_flow */
-  uint8_t displacement;   /* offset of a RIP-relative disp32 in the instruction, 0: none */
-  uint8_t immediate;      /* offset of a branch's relative operand, 0: none */
+  uint8_t flow;         /* enum rf_flow */
+  uint8_t displacement; /* offset of a RIP-relative disp32 in the instruction, 0: none */
+  uint8_t immediate;    /* offset of a branch's relative operand, 0: none */
   uint8_t immediate_bytes;
-  uint8_t condition;      /* low opcode nibble of a jcc */
-  uint8_t modrm;          /* offset of the ModRM byte, 0: none */
-  bool padding;           /* nop of any length, or int3 */
-  uintptr_t target;       /* of a direct branch, or what a RIP-relative operand refers to */
+  uint8_t condition; /* low opcode nibble of a jcc */
+  uint8_t modrm;     /* offset of the ModRM byte, 0: none */
+  bool padding;      /* nop of any length, or int3 */
+  uintptr_t target;  /* of a direct branch, or what a RIP-relative operand refers to */
 };
 
 /* Opens the decoder. NULL, or why it can't be had. Not for signal handlers. */
 const char *rf_decoder_open(void);
-/* Decodes the instruction at code (which runs at address). false: not decodable within bytes. Cost: about 60 ns. */
+/* Decodes the instruction at code (which runs at address). false: not decodable within bytes. Cost: about 60
+ * ns. */
 bool rf_decode(const uint8_t *code, size_t bytes, uintptr_t address, struct rf_instruction *instruction);
 
 /* What an instruction does with RECORD's register (registers.h). */

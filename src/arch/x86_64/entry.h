@@ -32,8 +32,10 @@ RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t now, uintptr_t r
 void rf_exit_rare(struct rf_record *record, uint64_t now);
 RF_PRESERVE_ALL void rf_tail_plain(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot);
 RF_PRESERVE_ALL void rf_tail_full(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot);
-RF_PRESERVE_ALL void rf_tail_checked(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot);
-/* src/validate: looks at the arguments, then begins a full measurement; and looks at the result. saved->verdict says what is to be done. */
+RF_PRESERVE_ALL void rf_tail_checked(struct rf_record *record, uint32_t id, uint64_t now,
+                                     struct rf_slot *slot);
+/* src/validate: looks at the arguments, then begins a full measurement; and looks at the result.
+ * saved->verdict says what is to be done. */
 RF_PRESERVE_ALL void rf_checked_enter(struct rf_record *record, struct rf_saved_call *saved);
 RF_PRESERVE_ALL void rf_checked_exit(struct rf_record *record, struct rf_saved_call *saved);
 /* Begins a full measurement of the call, the clock last. */

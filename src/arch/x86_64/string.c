@@ -1,7 +1,7 @@
 /*
- * The library's own memory and string functions, hidden, under libc's names: compilers call these at will, the linker
- * binds them here, so Refunc's own copying and comparing never runs into a libc function that it times or that is not relocated yet.
- * General registers only, no TLS.
+ * The library's own memory and string functions, hidden, under libc's names: compilers call these at will,
+ * the linker binds them here, so Refunc's own copying and comparing never runs into a libc function that it
+ * times or that is not relocated yet. General registers only, no TLS.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -114,8 +114,8 @@ bool rf_code_is_padding(const uint8_t *code, size_t from, size_t to) {
 }
 
 /*
- * A moved call pushes its return address by hand, which a hardware shadow stack does not see: the callee's return would fault. (Timed
- * calls themselves are whole pairs of call and return.)
+ * A moved call pushes its return address by hand, which a hardware shadow stack does not see: the callee's
+ * return would fault. (Timed calls themselves are whole pairs of call and return.)
  */
 static bool shadow_stack_active(void) {
   enum { STATUS = 0x5005 }; /* ARCH_SHSTK_STATUS, Linux 6.6 */
@@ -130,7 +130,8 @@ static enum rf_refusal check_movable(const struct window *w, const struct rf_ins
   if (in->flow == RF_FLOW_OTHER) return RF_REFUSE_UNMOVABLE;
   if (call && (w->whole || next < w->start + w->needed)) return RF_REFUSE_CALL_INSIDE;
   if (call && shadow_stack_active()) return RF_REFUSE_SHADOW_STACK;
-  if (w->whole && in->flow == RF_FLOW_INDIRECT_JUMP) return RF_REFUSE_BRANCH_BACK; /* by a table, who knows where */
+  if (w->whole && in->flow == RF_FLOW_INDIRECT_JUMP)
+    return RF_REFUSE_BRANCH_BACK; /* by a table, who knows where */
   return RF_PATCH_OK;
 }
 
@@ -243,8 +244,9 @@ static enum rf_refusal move_window(struct window *w, struct output *out) {
 }
 
 /*
- * Counts one call where the thread's countdown for the function is above 0: about 1.5 ns. The thread's block is found through its TLS;
- * what it holds is a distance from rf_no_countdowns, so that a wiped block (a forked child) leads there and never faults.
+ * Counts one call where the thread's countdown for the function is above 0: about 1.5 ns. The thread's block
+ * is found through its TLS; what it holds is a distance from rf_no_countdowns, so that a wiped block (a
+ * forked child) leads there and never faults.
  */
 static void emit_countdown(struct output *out, const struct rf_stub_request *request) {
   int32_t self = (int32_t)request->thread;
@@ -252,9 +254,9 @@ static void emit_countdown(struct output *out, const struct rf_stub_request *req
   emit(out, "\x4c\x89\x5c\x24\xf8", 5); /* mov [rsp-8], r11 */
   emit(out, "\x64\x4c\x8b\x1c\x25", 5); /* mov r11, fs:[self] */
   emit(out, &self, 4);
-  emit(out, "\x4d\x8b\x5b", 3);         /* mov r11, [r11+RF_THREAD_COUNTDOWNS] */
+  emit(out, "\x4d\x8b\x5b", 3); /* mov r11, [r11+RF_THREAD_COUNTDOWNS] */
   emit_byte(out, RF_THREAD_COUNTDOWNS);
-  emit(out, "\x49\xff\x8b", 3);         /* dec qword [r11+place] */
+  emit(out, "\x49\xff\x8b", 3); /* dec qword [r11+place] */
   emit(out, &place, 4);
   emit(out, "\x4c\x8b\x5c\x24\xf8", 5); /* mov r11, [rsp-8] */
   emit(out, "\x7f\x18", 2);             /* jg over the head */
@@ -304,7 +306,8 @@ enum rf_refusal rf_stub_build(const struct rf_stub_request *request, struct rf_s
   if (w.whole && bytes - w.start > w.needed) w.needed = bytes - w.start;
   enum rf_refusal refusal = collect(&w, bytes);
   if (refusal != RF_PATCH_OK) return refusal;
-  if (w.start + request->jump_bytes > request->limit) return RF_REFUSE_TOO_SHORT; /* the next function begins under the jump */
+  if (w.start + request->jump_bytes > request->limit)
+    return RF_REFUSE_TOO_SHORT; /* the next function begins under the jump */
   if (request->countdown) emit_countdown(&out, request);
   emit_head(&out, request->id, request->entry);
   plan->body_offset = plan->length;

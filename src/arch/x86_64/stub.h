@@ -9,13 +9,13 @@
  *   │ next: ...      │◀───────────────┼─ jmp next              │
  *   └────────────────┘                └────────────────────────┘
  *
- * A function under timing.budget has a countdown per thread: while it is above 0, a call only takes one off and goes straight to the
- * body.
+ * A function under timing.budget has a countdown per thread: while it is above 0, a call only takes one off
+ * and goes straight to the body.
  *
- * The window is the run of whole instructions under the 5 bytes of the jump. Where a function is shorter, or something branches
- * into its bytes 2 to 4, a jump of 2 bytes leads to a landing in the padding nearby, which holds the 5-byte jump. Where a leaf
- * function loops back to its beginning, the stub holds all of it. Planning (here) touches nothing; the patcher (src/patch)
- * writes.
+ * The window is the run of whole instructions under the 5 bytes of the jump. Where a function is shorter, or
+ * something branches into its bytes 2 to 4, a jump of 2 bytes leads to a landing in the padding nearby, which
+ * holds the 5-byte jump. Where a leaf function loops back to its beginning, the stub holds all of it.
+ * Planning (here) touches nothing; the patcher (src/patch) writes.
  */
 #pragma once
 
@@ -52,12 +52,13 @@ struct rf_stub_request {
   size_t size;         /* 0: unknown */
   size_t limit;        /* bytes up to the next known function or the end of the code */
   uint32_t id;
-  const void *entry;   /* what the stub jumps to */
-  uintptr_t stub;      /* where it will lie */
-  size_t jump_bytes;   /* RF_JUMP_BYTES or RF_SHORT_JUMP_BYTES */
-  bool whole;          /* copy the whole function, which must be a leaf */
-  const void *countdown; /* in the lowest 2 GB: where a thread without countdowns finds this function's; NULL: no counting */
-  intptr_t thread; /* with it: where rf_tls.self lies, from the thread pointer */
+  const void *entry;     /* what the stub jumps to */
+  uintptr_t stub;        /* where it will lie */
+  size_t jump_bytes;     /* RF_JUMP_BYTES or RF_SHORT_JUMP_BYTES */
+  bool whole;            /* copy the whole function, which must be a leaf */
+  const void *countdown; /* in the lowest 2 GB: where a thread without countdowns finds this function's; NULL:
+                            no counting */
+  intptr_t thread;       /* with it: where rf_tls.self lies, from the thread pointer */
 };
 
 /* An instruction that moved: its offset in the function and in the stub. */
@@ -70,12 +71,13 @@ struct rf_stub_plan {
   uint8_t bytes[RF_STUB_MAX];
   struct rf_stub_move move[RF_STUB_MOVES]; /* ascending; the last is the jump back */
   size_t moves;
-  size_t pushed;       /* where a moved call has pushed its return address, 0: none */
-  size_t length;       /* of the stub */
-  size_t jump_offset;  /* of the jump in the function: 0, or 4 behind endbr64 */
-  size_t body_offset;  /* of the relocated window in the stub */
-  size_t window_bytes; /* from jump_offset */
-  uint16_t moved[RF_JUMP_BYTES]; /* by byte under the jump: where in the stub the instruction lies that begins there; 0: none does */
+  size_t pushed;                 /* where a moved call has pushed its return address, 0: none */
+  size_t length;                 /* of the stub */
+  size_t jump_offset;            /* of the jump in the function: 0, or 4 behind endbr64 */
+  size_t body_offset;            /* of the relocated window in the stub */
+  size_t window_bytes;           /* from jump_offset */
+  uint16_t moved[RF_JUMP_BYTES]; /* by byte under the jump: where in the stub the instruction lies that begins
+                                    there; 0: none does */
 };
 
 /* Plans a stub. That nobody branches into the window is the caller's to know (patch/branches.h). The decoder
