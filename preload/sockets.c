@@ -50,8 +50,9 @@ static uint8_t kinds[KNOWN]; /* pages that no descriptor needs are never touched
   _(readv)                                                                                                   \
   _(recv)                                                                                                    \
   _(recvfrom)                                                                                                \
-  _(recvmsg) _(recvmmsg) _(write) _(writev) _(send) _(sendto) _(sendmsg) _(sendmmsg) _(sendfile)             \
-      _(sendfile64) _(splice) _(close)
+  _(recvmsg)                                                                                                 \
+  _(recvmmsg)                                                                                                \
+  _(write) _(writev) _(send) _(sendto) _(sendmsg) _(sendmmsg) _(sendfile) _(sendfile64) _(splice) _(close)
 
 /* libc's functions behind ours. */
 static struct {
