@@ -121,6 +121,8 @@ Test(recording, none_stays_in_memory) {
   cr_expect(exists(header->live_path), "children and refunc top look for it");
   fill_sample(1, 3);
   rf_recording_flush(true);
+  cr_expect(exists(header->live_path), "the report is made from it");
+  rf_recording_drop();
   cr_expect_not(exists(header->live_path));
 }
 
@@ -129,6 +131,7 @@ Test(recording, an_output_that_cannot_be_made_costs_the_output_alone) {
   fill_sample(1, 3);
   cr_expect_str_eq(header->output_path, "");
   rf_recording_flush(true);
+  rf_recording_drop();
   cr_expect_not(exists(header->live_path));
 }
 
