@@ -238,5 +238,6 @@ Test(ancestry, the_nearest_recorded_ancestor_tells) {
   start_recording(NULL);
   for (int depth = 1; depth < 5; depth++) cr_expect_eq(descend(depth, find_root, (uint32_t)getpid()), 0);
   rf_recording_flush(true);
+  rf_recording_drop();
   cr_expect_eq(descend(2, find_none, 0), 0, "a finished one is no longer found");
 }
