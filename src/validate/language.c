@@ -88,12 +88,11 @@ static size_t number_length(const char *text, bool *whole) {
     n += 1 + digits(text + n + 1, false);
   } else if (!before)
     return 0;
+  if ((text[n] | 32) != 'e') return n; /* the end included: what lies behind it is not the text's */
   size_t sign = text[n + 1] == '-' || text[n + 1] == '+';
-  if ((text[n] | 32) == 'e' && isdigit((unsigned char)text[n + 1 + sign])) {
-    *whole = false;
-    n += 1 + sign + digits(text + n + 1 + sign, false);
-  }
-  return n;
+  if (!isdigit((unsigned char)text[n + 1 + sign])) return n;
+  *whole = false;
+  return n + 1 + sign + digits(text + n + 1 + sign, false);
 }
 
 static bool at_number(struct reader *r) {
