@@ -4,7 +4,7 @@
 #include "recording/threads.h"
 
 #define MOST_WEIGHT 0xffffu
-#define LONG_BITS 1 /* a mean of up to twice the interval is not long */
+#define LONG_BITS 1 /* a root mean square of up to twice the interval is not long */
 #define TRUST                                                                                                \
   32 /* timed calls for each that one may stand for: seldom calls are all timed, and no single one decides a \
         sum */
@@ -56,12 +56,13 @@ static int bits_of(uint64_t value) { return value ? 64 - __builtin_clzll(value) 
 
 /*
  * Long calls weigh most in every sum and are cheap to time, measured by their length: so the greater a
- * function's mean is beside the interval, the more of its calls are timed, in powers of two: what that costs
- * stays a small share of the function's own time. The mean and not the root mean square, which one
- * interrupted call among many short ones would keep high for millions of calls.
+ * function's root mean square is beside the interval, the more of its calls are timed (as in Neyman's
+ * allocation), in powers of two. A function whose calls are mostly short and sometimes very long keeps its
+ * totals that way.
  */
 static int longness(const struct rf_slot *slot, uint64_t least) {
-  int surplus = bits_of(slot->sum) - bits_of(slot->weights) - bits_of(least) - LONG_BITS;
+  int squares = slot->square_high ? 64 + bits_of(slot->square_high) : bits_of(slot->square_low);
+  int root = (squares - bits_of(slot->weights)) / 2, surplus = root - bits_of(least) - LONG_BITS;
   return surplus < 0 ? 0 : surplus;
 }
 
