@@ -228,6 +228,11 @@ struct rf_slot {
   int64_t heap_peak_bytes;
   uint64_t cpu_ns, faults, switches, read_bytes, write_bytes, sent_bytes, received_bytes, peak_rss_bytes;
   rf_ref octave[RF_OCTAVES];
+  /* Refunc's own cost at its calls, beyond timing, in cycles: of rules, spans and kept calls
+   * (validate/cost.h); of what is measured besides time (heap, system). */
+  uint64_t rules_cycles, measured_cycles;
+  uint32_t cost_gap,
+      cost_weight; /* calls before the next one whose rules are timed, and what that stands for */
 };
 
 struct rf_edge_entry {

@@ -552,6 +552,8 @@ static void put_self(struct rf_json *json, struct rf_report *report) {
   put(&dropped, "sites", self->dropped_sites);
   rf_json_close(json, '}');
   put(&scope, "probes_s", self->probes_s);
+  put(&scope, "rules_s", self->rules_s);
+  put(&scope, "per_function_s", self->measured_s);
   put(&scope, "sampler_s", self->sampler_s);
   put(&scope, "start_s", self->start_s);
   rf_json_close(json, '}');

@@ -283,15 +283,23 @@ static void read_process(struct rf_report *report, const struct rf_reader *reade
 
 /* --- Refunc's own cost --- */
 
-static uint64_t timed_durations(const struct rf_reader *reader) {
-  uint64_t sum = 0;
+struct spent {
+  uint64_t timed, rules_cycles, measured_cycles;
+};
+
+static struct spent spent_at_calls(const struct rf_reader *reader) {
+  struct spent sum = {0};
   struct rf_cursor threads =
       rf_cursor_at(reader, rf_reader_header(reader)->root[RF_TABLE_THREAD], RF_TABLE_THREAD);
   struct rf_thread_entry thread;
   while (rf_cursor_next(&threads, &thread, sizeof thread)) {
     struct rf_cursor slots = rf_cursor_at(reader, thread.slots, RF_TABLE_SLOT);
     struct rf_slot slot;
-    while (rf_cursor_next(&slots, &slot, sizeof slot)) sum += slot.entered;
+    while (rf_cursor_next(&slots, &slot, sizeof slot)) {
+      sum.timed += slot.entered;
+      sum.rules_cycles += slot.rules_cycles;
+      sum.measured_cycles += slot.measured_cycles;
+    }
   }
   return sum;
 }
@@ -303,10 +311,14 @@ static void merge_self(struct rf_report *report, const struct rf_reader *reader)
   double probe = ((double)h->probe_inside_cycles + h->probe_outside_cycles) * per_cycle;
   self->probe_cost_s = rf_max_known(self->probe_cost_s, probe);
   self->clock_cost_s = rf_max_known(self->clock_cost_s, h->clock_cost_cycles * per_cycle);
-  self->probes_s = rf_add_known(self->probes_s, (double)timed_durations(reader) * probe);
+  struct spent spent = spent_at_calls(reader);
+  self->probes_s = rf_add_known(self->probes_s, (double)spent.timed * probe);
+  self->rules_s = rf_add_known(self->rules_s, (double)spent.rules_cycles * per_cycle);
+  self->measured_s = rf_add_known(self->measured_s, (double)spent.measured_cycles * per_cycle);
   self->sampler_s = rf_add_known(self->sampler_s, (double)h->self_cpu_ns * 1e-9);
   self->start_s = rf_add_known(self->start_s, (double)h->self_start_ns * 1e-9);
-  self->overhead_s = rf_add_known(rf_add_known(self->probes_s, self->sampler_s), self->start_s);
+  double at_calls = rf_add_known(rf_add_known(self->probes_s, self->rules_s), self->measured_s);
+  self->overhead_s = rf_add_known(rf_add_known(at_calls, self->sampler_s), self->start_s);
   self->memory_bytes = rf_add_known(self->memory_bytes, (double)h->memory_bytes + (double)h->used_bytes);
   self->dropped_calls = rf_add_known(self->dropped_calls, (double)h->dropped_calls);
   self->dropped_functions = rf_add_known(self->dropped_functions, (double)h->dropped_functions);

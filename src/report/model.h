@@ -188,6 +188,8 @@ struct rf_report_self {
   double probe_cost_s, clock_cost_s; /* of one timed call, of one clock read */
   double overhead_s;                 /* all of it together */
   double probes_s, sampler_s, start_s, memory_bytes;
+  double rules_s,
+      measured_s; /* at calls, beyond timing them: rules, spans and kept calls; heap and system figures */
   double dropped_calls, dropped_functions, dropped_samples, dropped_sites;
 };
 

@@ -244,6 +244,9 @@ static void add_self(struct rf_buffer *out, const struct rf_report *report, cons
   if (self->probes_s > 0)
     rf_flow_item(&flow, "timing %s at %s a call", rf_show_duration(self->probes_s, style),
                  rf_show_duration(self->probe_cost_s, style));
+  if (self->rules_s > 0) rf_flow_item(&flow, "rules %s", rf_show_duration(self->rules_s, style));
+  if (self->measured_s > 0)
+    rf_flow_item(&flow, "heap and system by function %s", rf_show_duration(self->measured_s, style));
   if (self->sampler_s > 0) rf_flow_item(&flow, "sampling %s", rf_show_duration(self->sampler_s, style));
   if (self->start_s > 0) rf_flow_item(&flow, "start %s", rf_show_duration(self->start_s, style));
   if (self->memory_bytes > 0) rf_flow_item(&flow, "%s of memory", rf_show_bytes(self->memory_bytes));

@@ -122,6 +122,7 @@ void rf_functions_start(const struct rf_options *options, bool dry, void (*end_p
   rf_edges_start(rf_option_on(options, RF_OPT_TRACE_EDGES));
   cost = rf_probe_measure(); /* now: it borrows an id that may be taken later */
   record_cost();
+  if (plan.rules) rf_validate_measure(cost.inside + cost.outside);
   budget = rf_option_ratio(options, RF_OPT_TIMING_BUDGET);
   if (selecting) start_budget();
   if (selecting && !dry) expose_frames(true);

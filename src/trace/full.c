@@ -133,8 +133,11 @@ static void system_exit(const struct rf_extra *begin, struct rf_slot *slot, uint
 
 /* ---- a call ---- */
 
-/* What a full measurement costs goes on the thread's budget. */
-static inline void spend(uint64_t begin, uint64_t end) { rf_tls.self->window_cost += end - begin; }
+/* What a full measurement costs goes on the thread's budget, and is stated. */
+static inline void spend(struct rf_slot *slot, uint64_t begin, uint64_t end) {
+  rf_tls.self->window_cost += end - begin;
+  if (slot) slot->measured_cycles += end - begin;
+}
 
 /* What the kernel and the heap say of a call's beginning. Cost: a system call for system.per_function. */
 RF_PRESERVE_ALL __attribute__((noinline)) static void enter_measured(struct rf_record *record,
@@ -145,7 +148,7 @@ RF_PRESERVE_ALL __attribute__((noinline)) static void enter_measured(struct rf_r
   struct rf_extra *extra = extra_of(record);
   if (extra && full->flags & RF_FUNCTION_SYSTEM) system_read(extra);
   if (extra && full->flags & RF_FUNCTION_HEAP) heap_enter(extra);
-  spend(begin, rf_cycles());
+  spend(record->slot, begin, rf_cycles());
 }
 
 RF_PRESERVE_ALL void rf_full_enter(struct rf_record *record) {
@@ -161,7 +164,7 @@ exit_measured(struct rf_record *record, const struct rf_full *full, uint64_t now
   if (!extra || !record->slot || record->flags & RF_RECORD_INHERITED) return;
   if (full->flags & RF_FUNCTION_HEAP) heap_exit(extra, record->slot, rf_weight(record->flags));
   if (full->flags & RF_FUNCTION_SYSTEM) system_exit(extra, record->slot, rf_weight(record->flags));
-  spend(now, rf_cycles());
+  spend(record->slot, now, rf_cycles());
 }
 
 RF_PRESERVE_ALL void rf_full_exit(struct rf_record *record, uint64_t now) {

@@ -10,6 +10,7 @@
 #include "recording/threads.h"
 #include "recording/writer.h"
 #include "trace/call.h"
+#include "trace/full.h"
 
 #define BATCH 64
 #define BATCHES 12
@@ -47,35 +48,58 @@ static void insert(struct batch *batches, int count, struct batch fresh) {
   batches[count] = fresh;
 }
 
-static void run_batches(const struct rf_slot *slot, uint64_t clock, struct batch *batches) {
+typedef void probe_call(void);
+
+static void run_batches(const struct rf_slot *slot, uint64_t clock, probe_call *call, struct batch *batches) {
   for (int i = 0; i < BATCHES; i++) {
     uint64_t sum = slot->sum, start = rf_cycles();
-    for (int k = 0; k < BATCH; k++) rf_probe_call();
+    for (int k = 0; k < BATCH; k++) call();
     uint64_t whole = rf_cycles() - start;
     insert(batches, i, (struct batch){whole > clock ? whole - clock : 0, slot->sum - sum});
   }
 }
 
-struct rf_probe_cost rf_probe_measure(void) {
-  static struct rf_slot slot;
-  struct batch batches[BATCHES];
-  struct rf_probe_cost cost = {.clock = clock_cost()};
-  struct rf_thread *thread = rf_thread_get();
-  if (!thread || !prepare_slot(&slot)) return cost;
+/* Borrows function id 0 for a while. */
+static void run_as_function(struct rf_thread *thread, struct rf_slot *slot, uint64_t clock, probe_call *call,
+                            struct batch *batches) {
   uintptr_t body = rf_sites[0].body;
   rf_sites[0].body = (uintptr_t)rf_probe_body;
-  thread->slots[0] = &slot;
+  thread->slots[0] = slot;
   uint32_t internal = rf_tls.internal;
   rf_calls_set_function_count(1);
   rf_tls.internal = 0; /* else the calls would pass through */
-  run_batches(&slot, cost.clock, batches);
+  run_batches(slot, clock, call, batches);
   rf_tls.internal = internal;
   rf_calls_set_function_count(0);
   thread->slots[0] = NULL;
   rf_sites[0].body = body;
+}
+
+static struct rf_probe_cost measure(probe_call *call, struct rf_slot *slot) {
+  struct batch batches[BATCHES];
+  struct rf_probe_cost cost = {.clock = clock_cost()};
+  struct rf_thread *thread = rf_thread_get();
+  if (!thread || !prepare_slot(slot)) return cost;
+  run_as_function(thread, slot, cost.clock, call, batches);
   uint64_t whole = 0, inside = 0;
   for (int i = 0; i < BATCHES / 2; i++) whole += batches[i].whole, inside += batches[i].inside;
   cost.inside = (uint32_t)(inside / (BATCH * BATCHES / 2));
   cost.outside = whole > inside ? (uint32_t)((whole - inside) / (BATCH * BATCHES / 2)) : 0;
   return cost;
+}
+
+struct rf_probe_cost rf_probe_measure(void) {
+  static struct rf_slot slot;
+  return measure(rf_probe_call, &slot);
+}
+
+struct rf_probe_checked rf_probe_measure_checked(const void *checker) {
+  struct rf_slot slot = {0};
+  struct rf_full full = {.mode = RF_CLOCK_PERF_COUNTER, .every_call = true, .checker = checker};
+  void *extra = rf_sites[0].extra;
+  rf_sites[0].extra = &full;
+  struct rf_probe_cost cost = measure(rf_probe_call_checked, &slot);
+  rf_sites[0].extra = extra;
+  return (struct rf_probe_checked){.whole = cost.inside + cost.outside,
+                                   .noted = (uint32_t)(slot.rules_cycles / (BATCH * BATCHES))};
 }

@@ -13,3 +13,11 @@ struct rf_probe_cost {
 /* Before any function is selected (it borrows id 0); needs a recording and this thread registered. Cost:
  * about 50 us. */
 struct rf_probe_cost rf_probe_measure(void);
+
+/* The same of a function whose calls are looked at by a checker of src/validate, in cycles a call. Cost:
+ * about 100 us. */
+struct rf_probe_checked {
+  uint32_t whole; /* inside and outside together */
+  uint32_t noted; /* what the slot's rules_cycles say of it */
+};
+struct rf_probe_checked rf_probe_measure_checked(const void *checker);

@@ -16,6 +16,7 @@
 #include "trace/full.h"
 #include "trace/records.h"
 #include "validate/checker.h"
+#include "validate/cost.h"
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define MOST_PENDING                                                                                         \
@@ -132,6 +133,7 @@ RF_PRESERVE_ALL void rf_checked_enter(struct rf_record *record, struct rf_saved_
   const struct rf_checker *checker = rf_full_checker(record->id);
   struct rf_call call = {saved, record->position + sizeof(uintptr_t)};
   struct pending *pending = NULL;
+  uint64_t began = rf_cost_begin(record->slot);
   saved->verdict = RF_VERDICT_RUN;
   if (LIKELY(checker && !rf_tls.internal) && !passed_over(checker)) {
     if (__builtin_expect(violated(checker, false, &call) != 0, 0)) react(checker, saved);
@@ -139,6 +141,7 @@ RF_PRESERVE_ALL void rf_checked_enter(struct rf_record *record, struct rf_saved_
     if (runs && checker->needs_return) pending = wait_for_result(checker, record, &call);
     if (runs && checker->point_count) touch_spans(checker, false, &call, rf_cycles());
   }
+  if (began) rf_cost_end(record->slot, began, rf_cycles());
   if (LIKELY(rf_full_is_clock_alone(record->id)))
     record->start = rf_cycles();
   else
@@ -169,5 +172,7 @@ RF_PRESERVE_ALL void rf_checked_exit(struct rf_record *record, struct rf_saved_c
   for (uint64_t i = waiting ? waiting->count : 0; i-- && ours;)
     look_at_result(&waiting->pending[i], record, saved, now, end);
   record->flags &= ~(uint32_t)RF_RECORD_CHECKED;
-  record->start += rf_full_clock(record->id, rf_cycles()) - end;
+  uint64_t done = rf_cycles();
+  if (ours && record->slot) rf_cost_add_return(record->slot, done - now);
+  record->start += rf_full_clock(record->id, done) - end;
 }

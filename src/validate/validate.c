@@ -10,7 +10,9 @@
 #include "elf/module.h"
 #include "elf/pattern.h"
 #include "recording/writer.h"
+#include "trace/probe.h"
 #include "validate/checker.h"
+#include "validate/cost.h"
 #include "validate/settings.h"
 #include "validate/validators.h"
 
@@ -71,6 +73,20 @@ const struct rf_select_rules *rf_validate_start(const struct rf_validate_plan *p
   state.rules =
       (struct rf_select_rules){patterns, patterns + state.sets.sets, state.sets.sets, prepare, make};
   return any ? &state.rules : NULL;
+}
+
+/* ---- what it costs ---- */
+
+struct rf_rules_cost rf_rules_cost;
+
+static uint32_t beyond(uint32_t whole, uint32_t known) { return whole > known ? whole - known : 0; }
+
+void rf_validate_measure(uint32_t plain) {
+  const struct rf_checker on_entry = {.function = ""}, on_return = {.function = "", .needs_return = true};
+  struct rf_probe_checked entry = rf_probe_measure_checked(&on_entry),
+                          both = rf_probe_measure_checked(&on_return);
+  rf_rules_cost.enter = beyond(entry.whole, plain + entry.noted);
+  rf_rules_cost.leave = beyond(both.whole, plain + rf_rules_cost.enter + both.noted);
 }
 
 /* ---- types ---- */

@@ -28,5 +28,8 @@ struct rf_validate_plan {
 /* Reads the configuration; complains, through the log, about what is wrong with it. NULL: no function carries
  * rules, spans or keep. Before functions are selected; not signal-safe. */
 const struct rf_select_rules *rf_validate_start(const struct rf_validate_plan *plan);
+/* Measures the way to rules, so that their cost can be stated; plain: cycles of a timed call without any.
+ * Where there are rules, at the time of rf_probe_measure(). */
+void rf_validate_measure(uint32_t plain);
 /* In a forked child with a new recording, after the functions. */
 void rf_validate_record_again(void);

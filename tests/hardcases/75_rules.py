@@ -20,6 +20,7 @@ struct node { struct node *next; double value; };
 APART int number(double x, float y) { return x > y; }
 APART int array(const double *x, size_t n) { __asm__ volatile("" ::: "memory"); return 0; }
 APART int text(const char *s) { __asm__ volatile("" ::: "memory"); return 0; }
+APART int edge(const char *s) { __asm__ volatile("" ::: "memory"); return 0; }
 APART int chain(const struct node *list) { __asm__ volatile("" ::: "memory"); return 0; }
 APART int handled(int n) { return n + 1; }
 APART int good(const double *x, size_t n, const char *s, struct node *list) { __asm__ volatile("" ::: "memory"); return (int)n; }
@@ -39,6 +40,12 @@ int main(int argc, char **argv) {
   array((double *)((char *)end + 3), 98);                                             /* unaligned: bits that make other numbers */
   array(NULL, 0), array((void *)1, 0);                                                /* nothing to look at */
   array(NULL, 1), array((void *)0xdead0000beef, 5), array((void *)0x8000000000000000, 5), array(end, (size_t)1 << 60), array(end, SIZE_MAX);
+  for (int length = 0; length <= 40; length++) {                                      /* the NUL is the last byte that can be read */
+    char *s = memory + 2 * page - length - 1;
+    memset(s, 'a', length), s[length] = 0;
+    edge(s);                                                                          /* 20 are too long */
+    for (int i = 0; i < length && length <= 20; i++) s[i] = (char)0xe9, edge(s), s[i] = 'a';   /* 210 are no UTF-8 */
+  }
   mprotect(memory, page, PROT_NONE);
   array((double *)memory, 10);
   memset(memory + page, 'a', page);
@@ -64,6 +71,7 @@ functions:
   number: { args: { x: finite, y: "in 0..2" } }
   array: { args: { x: "in 0..1; length n" } }
   text: { args: { s: utf8 } }
+  edge: { args: { s: max length 20; utf8 } }
   chain: { args: { "list->next->value": "in 0..1" } }
   cloned: { args: { "list->value": "in 0..0.1" } }
   inlined: { args: { n: "in 0..0" } }
@@ -83,6 +91,7 @@ counts = {f"{v['function'].split('(')[0]} {v['parameter']}": v["count"] for v in
 check(counts["number x"] == 3 and counts["number y"] == 1, f"{counts}")
 check(7 <= counts["array x"] <= 8, f"{counts}")       # the unaligned one may be good
 check(counts["text s"] == 4 and counts["chain list->next->value"] == 3, f"{counts}")
+check({v["rule"]: v["count"] for v in report["violations"] if v["function"].startswith("edge")} == {"max length 20": 20, "utf8": 210}, f"{report['violations']}")
 check(counts["handled n"] == 1000, f"{counts}")
 check(counts["malloc bytes"] == 1 and "malloc return" not in counts, f"{counts}")
 check(not any(name.startswith("good") for name in counts), f"{counts}")

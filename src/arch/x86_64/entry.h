@@ -55,5 +55,6 @@ void rf_notified(void);
 extern char rf_find_object_entry[]
     __attribute__((visibility("hidden"))); /* an entry that calls rf_find_object() instead of a body */
 void rf_probe_call(void);                  /* a timed call of function 0 */
+void rf_probe_call_checked(void);          /* the same as a function that carries rules */
 extern char rf_probe_body[] __attribute__((visibility("hidden"))); /* a body that only returns */
 void rf_call_on(void *top, void (*function)(void *), void *argument);

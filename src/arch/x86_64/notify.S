@@ -6,7 +6,8 @@
  *
  * rf_find_object_entry: the same for the loader's _dl_find_object; what takes its place (patch/frames.c) calls the body itself.
  *
- * rf_probe_call: a call of rf_enter as a patched function would make it, with id 0; for measuring what a probe costs.
+ * rf_probe_call, rf_probe_call_checked: a call of rf_enter or rf_enter_checked as a patched function would make it, with id 0; for
+ * measuring what a probe costs.
  *
  * rf_call_on(top, function, argument): function(argument) on the stack that ends at top.
  */
@@ -29,16 +30,21 @@
 instead rf_notify, rf_notified
 instead rf_find_object_entry, rf_find_object
 
-.globl rf_probe_call
-.hidden rf_probe_call
-.type rf_probe_call, @function
-rf_probe_call:
+.macro probe name, entry
+.globl \name
+.hidden \name
+.type \name, @function
+\name:
   .cfi_startproc
   push 0
   .cfi_def_cfa_offset 16
-  jmp rf_enter
+  jmp \entry
   .cfi_endproc
-.size rf_probe_call, .-rf_probe_call
+.size \name, .-\name
+.endm
+
+probe rf_probe_call, rf_enter
+probe rf_probe_call_checked, rf_enter_checked
 
 .globl rf_probe_body
 .hidden rf_probe_body
