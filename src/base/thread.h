@@ -59,6 +59,7 @@ struct rf_tls {
   char *top;
   uint32_t internal;
   uint32_t until_look; /* calls on descriptors until one is looked at again (preload/sockets.c) */
+  uint32_t allocating; /* inside an allocator that is not to be entered twice (heap/jemalloc.c) */
 };
 
 extern __thread struct rf_tls rf_tls __attribute__((tls_model("initial-exec"), visibility("hidden")));

@@ -74,9 +74,16 @@ static bool same_file(const char *a, const char *b) {
          rf_syscall(SYS_newfstatat, AT_FDCWD, b, &y, 0) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-const char *rf_loader_program_name(void) {
+const char *rf_loader_program_path(void) {
   const char *called = (const char *)getauxval(AT_EXECFN);
-  if (!called || !same_file(called, "/proc/self/exe")) return NULL;
+  return called && same_file(called, "/proc/self/exe") ? called : NULL;
+}
+
+bool rf_loader_started_by_kernel(void) { return getauxval(AT_BASE) != 0; }
+
+const char *rf_loader_program_name(void) {
+  const char *called = rf_loader_program_path();
+  if (!called) return NULL;
   const char *slash = strrchr(called, '/');
   const char *name = slash ? slash + 1 : called;
   return *name && strcmp(name, "exe") != 0 ? name : NULL; /* not /proc/self/exe itself */

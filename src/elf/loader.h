@@ -15,6 +15,11 @@ bool rf_loader_consistent(void);
  * calls. */
 const char *rf_loader_program_name(void);
 
+/* The path that the executable was started by, under the same condition; else NULL. */
+const char *rf_loader_program_path(void);
+/* Whether the kernel started the executable, not somebody who ran the dynamic loader as a program. */
+bool rf_loader_started_by_kernel(void);
+
 /* Whether address lies in the executable. */
 bool rf_loader_in_program(const void *address);
 /* Runs the executable's DT_PREINIT_ARRAY, ahead of the loader, which runs it again. */

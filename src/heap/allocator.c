@@ -2,10 +2,14 @@
 #include "heap/allocator.h"
 
 #include <dlfcn.h>
+#include <gnu/libc-version.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/thread.h"
+#include "heap/jemalloc.h"
 
 /* Until the real ones are known, each call finds them first; what dlsym itself allocates comes from Refunc's
  * heap. */
@@ -74,6 +78,7 @@ void rf_allocator_find(void) {
   take((void **)&found.valloc, "valloc");
   take((void **)&found.pvalloc, "pvalloc");
   take((void **)&found.usable_size, "malloc_usable_size");
+  if (rf_jemalloc_loaded() && found.malloc == __libc_malloc) rf_jemalloc_serve(&found);
   rf_app = found;
   rf_internal_leave();
 }
@@ -95,9 +100,31 @@ void rf_allocator_learn(void) {
   rf_app.glibc = tells;
 }
 
+bool rf_allocator_is_glibc(void) {
+  if (rf_app.malloc == first_malloc) rf_allocator_find();
+  return rf_app.malloc == __libc_malloc || rf_jemalloc_serves();
+}
+
+void rf_allocator_name(char *text, size_t size) {
+  char version[32];
+  Dl_info info = {0};
+  if (rf_jemalloc_version(version, sizeof version)) {
+    snprintf(text, size, "jemalloc %s", version);
+  } else if (rf_allocator_is_glibc()) {
+    snprintf(text, size, "glibc %s", gnu_get_libc_version());
+  } else {
+    const char *file = dladdr((void *)rf_app.malloc, &info) && info.dli_fname ? info.dli_fname : "unknown";
+    const char *slash = strrchr(file, '/');
+    snprintf(text, size, "%s", slash ? slash + 1 : file);
+  }
+}
+
+/* RTLD_DEFAULT would find ours first, whoever the app calls: this library is bound to itself. */
 bool rf_allocator_is_ours(void) {
   rf_internal_enter();
-  void *seen = dlsym(RTLD_DEFAULT, "malloc");
+  void *program = dlopen(NULL, RTLD_LAZY);
+  void *seen = program ? dlsym(program, "malloc") : NULL;
+  if (program) dlclose(program);
   rf_internal_leave();
   return seen == (void *)malloc;
 }

@@ -29,6 +29,11 @@ void rf_allocator_find(void);
  * the app's heap may be used. */
 void rf_allocator_learn(void);
 
+/* Whether glibc's stands behind ours. */
+bool rf_allocator_is_glibc(void);
+/* What to call it: "glibc 2.36", "jemalloc 5.3.0" where that was asked for, else the file that brings it. */
+void rf_allocator_name(char *text, size_t size);
+
 /* Whether the app's calls reach the library's malloc: not where the executable brings its own. */
 bool rf_allocator_is_ours(void);
 

@@ -1,6 +1,7 @@
 /* See counters.h. */
 #include "heap/counters.h"
 
+#include "heap/jemalloc.h"
 #include "heap/track.h"
 #include "recording/thread_heap.h"
 #include "recording/threads.h"
@@ -20,6 +21,7 @@ static void publish(int64_t candidate) {
     if (__atomic_compare_exchange_n((int64_t *)&header->heap_peak_bytes, &peak, candidate, true,
                                     __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
       __atomic_fetch_add(&header->heap_peak_epoch, 1, __ATOMIC_RELAXED);
+      rf_jemalloc_at_peak(candidate);
       return;
     }
 }
@@ -132,6 +134,7 @@ void rf_heap_before_fork(void) {
 
 void rf_heap_inherit(void) {
   struct rf_header *header = rf_recording_header();
+  rf_jemalloc_begin_again();
   if (rf_heap_off || !started || !header) return;
   int64_t bytes = inherited_bytes ? inherited_bytes : folded; /* a raw clone: what threads had told by then */
   if (bytes < 0) bytes = 0;

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "heap/allocator.h"
+#include "heap/figures.h"
+#include "heap/jemalloc.h"
 #include "heap/smaps.h"
 #include "recording/threads.h"
 #include "recording/writer.h"
@@ -25,6 +27,7 @@ static bool is_stack(const struct rf_mapping *mapping) {
 }
 
 static bool is_arena(const struct rf_mapping *mapping) {
+  if (rf_jemalloc_holds((const void *)mapping->start)) return true;
   if (!strcmp(mapping->name, "[heap]")) return true;
   return rf_app.glibc && mapping->start % ARENA_BYTES == 0 && mapping->writable && !mapping->name[0];
 }
@@ -56,7 +59,11 @@ void rf_heap_explain(int64_t live_bytes) {
     return;
   }
   uint64_t all = sums.arenas + sums.anonymous, live = live_bytes > 0 ? (uint64_t)live_bytes : 0;
-  uint64_t heap = live < all ? live : all, slack = sums.arenas > live ? sums.arenas - live : 0;
+  struct rf_heap_figures figures = rf_heap_tell_figures(all + sums.stacks + sums.files + sums.own);
+  uint64_t apart = figures.mapped_blocks_bytes < live ? figures.mapped_blocks_bytes : live;
+  uint64_t heap = live < all ? live : all,
+           slack = sums.arenas > live - apart ? sums.arenas - (live - apart) : 0;
+  if (heap + slack > all) heap = all - slack;
   tell("heap.rss.heap_bytes", heap);
   tell("heap.rss.slack_bytes", slack);
   tell("heap.rss.thread_stack_bytes", sums.stacks);

@@ -5,8 +5,9 @@
 
 /*
  * heap.rss.*: resident bytes of live blocks, of the allocator's arenas beyond those (slack), of thread
- * stacks, files, Refunc, and the rest. Live blocks are taken for resident; blocks with mappings of their own
- * can't be told from the app's mappings, so slack is that of the arenas. live_bytes: of the heap. Not
- * signal-safe. Cost: that of /proc/self/smaps.
+ * stacks, files, Refunc, and the rest; heap.allocator.*: what the allocator itself says (figures.h). Live
+ * blocks are taken for resident. Blocks with mappings of their own look like the app's mappings: how many
+ * bytes they are, glibc knows, and slack is what the arenas hold beyond the other ones. live_bytes: of the
+ * heap. Not signal-safe. Cost: that of /proc/self/smaps and of a fork.
  */
 void rf_heap_explain(int64_t live_bytes);

@@ -339,6 +339,28 @@ static void put_leaks(struct rf_json *json, struct rf_report *report) {
   rf_json_close(json, ']');
 }
 
+static void put_figures(const struct scope *scope, const double *figures) {
+  for (size_t i = 0; i < RF_ALLOCATOR_FIGURES; i++)
+    if (i <= RF_ALLOCATOR_MAPPED || !isnan(figures[i])) put(scope, rf_allocator_figure_names[i], figures[i]);
+  put(scope, "fragmentation_ratio", rf_allocator_fragmentation(figures));
+}
+
+/* Allocators tell different things: only what all do is there without a value, too. */
+static void put_allocator(struct rf_json *json, struct rf_report *report) {
+  const struct rf_report_heap *h = &report->heap;
+  struct scope scope = {json, report, "heap.allocator", "not asked at the end of the process"};
+  struct scope peak = {json, report, "heap.allocator.at_peak", "not asked"};
+  rf_json_open(json, "allocator", '{');
+  rf_json_text(json, "name", *h->allocator ? h->allocator : "app");
+  put_figures(&scope, h->at_end);
+  if (!isnan(h->at_peak[RF_ALLOCATOR_ALLOCATED])) {
+    rf_json_open(json, "at_peak", '{');
+    put_figures(&peak, h->at_peak);
+    rf_json_close(json, '}');
+  }
+  rf_json_close(json, '}');
+}
+
 static void put_heap(struct rf_json *json, struct rf_report *report) {
   const struct rf_report_heap *h = &report->heap;
   struct scope scope = {json, report, "heap", "not recorded"};
@@ -367,9 +389,7 @@ static void put_heap(struct rf_json *json, struct rf_report *report) {
   put_leaks(json, report);
   put(&scope, "realloc_calls", h->realloc_calls);
   put(&scope, "failed_calls", h->failed_calls);
-  rf_json_open_flat(json, "allocator", '{');
-  rf_json_text(json, "name", *h->allocator ? h->allocator : "app");
-  rf_json_close(json, '}');
+  put_allocator(json, report);
   rf_json_close(json, '}');
 }
 

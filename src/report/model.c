@@ -197,6 +197,40 @@ static void take_environment_fact(struct rf_report *report, const char *key, con
       *numbers[i].target = number_or_unknown(value);
 }
 
+const char *const rf_allocator_figure_names[RF_ALLOCATOR_FIGURES] = {
+    [RF_ALLOCATOR_ALLOCATED] = "allocated_bytes", [RF_ALLOCATOR_MAPPED] = "mapped_bytes",
+    [RF_ALLOCATOR_ACTIVE] = "active_bytes",       [RF_ALLOCATOR_RESIDENT] = "resident_bytes",
+    [RF_ALLOCATOR_RETAINED] = "retained_bytes",   [RF_ALLOCATOR_METADATA] = "metadata_bytes",
+    [RF_ALLOCATOR_ARENA] = "arena_bytes",         [RF_ALLOCATOR_FREE] = "free_bytes",
+    [RF_ALLOCATOR_FAST] = "fast_bytes",           [RF_ALLOCATOR_RELEASABLE] = "releasable_bytes",
+    [RF_ALLOCATOR_MMAPPED] = "mmapped_bytes",     [RF_ALLOCATOR_MMAPPED_BLOCKS] = "mmapped_blocks",
+    [RF_ALLOCATOR_FREE_CHUNKS] = "free_chunks"};
+
+double rf_allocator_held(const double *figures) {
+  return isnan(figures[RF_ALLOCATOR_RESIDENT]) ? figures[RF_ALLOCATOR_MAPPED]
+                                               : figures[RF_ALLOCATOR_RESIDENT];
+}
+
+double rf_allocator_fragmentation(const double *figures) {
+  double held = rf_allocator_held(figures);
+  return held > 0 ? fmax(0, 1 - figures[RF_ALLOCATOR_ALLOCATED] / held) : NAN;
+}
+
+/* "heap.allocator.NAME" and "heap.allocator.at_peak.NAME"; adds over processes. */
+static void take_allocator_fact(struct rf_report *report, const char *key, const char *value) {
+  static const char end[] = "heap.allocator.", peak[] = "at_peak.";
+  double *target = report->heap.at_end;
+  if (strncmp(key, end, sizeof end - 1) != 0) return;
+  const char *name = key + sizeof end - 1;
+  if (strncmp(name, peak, sizeof peak - 1) == 0) {
+    name += sizeof peak - 1;
+    target = report->heap.at_peak;
+  }
+  for (size_t i = 0; i < RF_ALLOCATOR_FIGURES; i++)
+    if (strcmp(name, rf_allocator_figure_names[i]) == 0)
+      target[i] = rf_add_known(target[i], number_or_unknown(value));
+}
+
 /* What RSS consists of at exit, as far as the recording says; adds over processes. */
 static void take_rss_fact(struct rf_report *report, const char *key, const char *value) {
   const struct {
@@ -223,6 +257,7 @@ static void read_facts(struct rf_report *report, const struct rf_reader *reader,
     if (take_process_fact(report, process, key, value)) continue;
     take_environment_fact(report, key, value);
     take_rss_fact(report, key, value);
+    take_allocator_fact(report, key, value);
   }
 }
 

@@ -146,6 +146,29 @@ struct rf_report_trend {
   double growth_bytes_per_s, confidence;
 };
 
+/* What the allocator says of itself; which of it is known depends on the allocator. */
+enum rf_allocator_figure {
+  RF_ALLOCATOR_ALLOCATED,
+  RF_ALLOCATOR_MAPPED,
+  RF_ALLOCATOR_ACTIVE, /* from here on jemalloc's */
+  RF_ALLOCATOR_RESIDENT,
+  RF_ALLOCATOR_RETAINED,
+  RF_ALLOCATOR_METADATA,
+  RF_ALLOCATOR_ARENA, /* from here on glibc's */
+  RF_ALLOCATOR_FREE,
+  RF_ALLOCATOR_FAST,
+  RF_ALLOCATOR_RELEASABLE,
+  RF_ALLOCATOR_MMAPPED,
+  RF_ALLOCATOR_MMAPPED_BLOCKS,
+  RF_ALLOCATOR_FREE_CHUNKS,
+  RF_ALLOCATOR_FIGURES
+};
+extern const char *const rf_allocator_figure_names[RF_ALLOCATOR_FIGURES];
+/* What the allocator holds of the system's memory, resident where it knows that; and the share of it that is
+ * not in the app's blocks. NaN: not known. */
+double rf_allocator_held(const double *figures);
+double rf_allocator_fragmentation(const double *figures);
+
 struct rf_report_heap {
   const char *mode, *allocator;
   double alloc_calls, free_calls, requested_bytes, alloc_bytes, free_bytes, live_bytes, live_blocks,
@@ -155,6 +178,7 @@ struct rf_report_heap {
   double mmap_bytes, munmap_bytes, mapped_live_bytes;
   double rss_heap_bytes, rss_slack_bytes, rss_thread_stack_bytes, rss_file_bytes, rss_anonymous_bytes,
       rss_refunc_bytes;
+  double at_end[RF_ALLOCATOR_FIGURES], at_peak[RF_ALLOCATOR_FIGURES]; /* by enum rf_allocator_figure */
   struct rf_report_site *site; /* by falling at_peak_bytes; the sum of those left out last */
   size_t sites;
   struct rf_report_module *module;

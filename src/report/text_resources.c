@@ -102,6 +102,17 @@ static void add_memory(struct rf_buffer *out, const struct rf_report *report, co
   rf_flow_end(&flow);
 }
 
+/* Which allocator, what it holds, and how much of that is in no block: would another one help? */
+static void add_allocator(struct rf_flow *flow, const struct rf_report_heap *h) {
+  double held = rf_allocator_held(h->at_end), most = rf_allocator_held(h->at_peak);
+  if (most > 0)
+    rf_flow_item(flow, "%s held %s at the peak, %s of it in no block", h->allocator, rf_show_bytes(most),
+                 rf_show_ratio(rf_allocator_fragmentation(h->at_peak)));
+  if (held > 0)
+    rf_flow_item(flow, "%s held %s at the end, %s of it in no block", h->allocator, rf_show_bytes(held),
+                 rf_show_ratio(rf_allocator_fragmentation(h->at_end)));
+}
+
 static void add_heap(struct rf_buffer *out, const struct rf_report *report, const struct rf_style *style) {
   const struct rf_report_heap *h = &report->heap;
   if (isnan(h->alloc_calls)) return;
@@ -111,6 +122,7 @@ static void add_heap(struct rf_buffer *out, const struct rf_report *report, cons
                rf_show_bytes(h->requested_bytes));
   rf_flow_item(&flow, "%s live at the end", rf_show_bytes(h->live_bytes));
   if (h->failed_calls > 0) rf_flow_item(&flow, "%s failed", rf_show_count(h->failed_calls));
+  add_allocator(&flow, h);
   rf_flow_end(&flow);
 }
 

@@ -22,6 +22,7 @@
 #include "heap/allocator.h"
 #include "heap/counters.h"
 #include "heap/explain.h"
+#include "heap/jemalloc.h"
 #include "heap/leaks.h"
 #include "heap/modules.h"
 #include "heap/track.h"
@@ -35,6 +36,7 @@
 #include "session/describe.h"
 #include "session/functions.h"
 #include "session/identity.h"
+#include "session/second_start.h"
 #include "session/tool.h"
 #include "trace/call.h"
 #include "trace/thread_clock.h"
@@ -54,6 +56,8 @@ static struct {
   bool check;  /* refunc check: plan, record, end */
   uint32_t finished;
   int expected_status;
+  char
+      no_jemalloc[256]; /* why the app is not served from it though it should be; empty: it is, or need not */
 } session;
 
 bool rf_session_active(void) { return session.active; }
@@ -173,9 +177,17 @@ static void start_tracking(enum rf_heap_mode mode) {
   rf_log(RF_LOG_WARN, "heap.mode=counters instead of what was asked for: no memory for its tables");
 }
 
+static void record_allocator(void) {
+  char name[128];
+  rf_allocator_name(name, sizeof name);
+  rf_record_fact("heap.allocator", name);
+  if (session.no_jemalloc[0]) rf_record_unavailable("heap.allocator.jemalloc", session.no_jemalloc);
+}
+
 static void start_heap(void) {
   enum rf_heap_mode mode = (enum rf_heap_mode)rf_option_choice(session.options, RF_OPT_HEAP_MODE);
   rf_allocator_learn();
+  record_allocator();
   if (mode == RF_HEAP_OFF)
     rf_record_unavailable("heap", "heap.mode is off");
   else if (!rf_allocator_is_ours())
@@ -243,9 +255,30 @@ static bool load_options(char **envp) {
   return session.options != NULL;
 }
 
-static void find_tool(void) {
+/* Where this library lies; NULL: nobody knows. */
+static const char *own_path(void) {
   Dl_info info;
-  if (dladdr((void *)rf_session_start, &info) && info.dli_fname) rf_tool_find(info.dli_fname);
+  return dladdr((void *)rf_session_start, &info) ? info.dli_fname : NULL;
+}
+
+static void find_tool(void) {
+  const char *library = own_path();
+  if (library) rf_tool_find(library);
+}
+
+/* heap.allocator=jemalloc. The reason why it can't be had is kept until there is a recording. */
+static void serve_from_jemalloc(bool second) {
+  const char *library = own_path();
+  char *why = session.no_jemalloc;
+  size_t size = sizeof session.no_jemalloc;
+  if (rf_option_choice(session.options, RF_OPT_HEAP_ALLOCATOR) != 1 || rf_jemalloc_loaded()) return;
+  if (!rf_allocator_is_glibc() || !rf_allocator_is_ours())
+    snprintf(why, size, "the program brings an allocator of its own");
+  else if (second || !library)
+    snprintf(why, size, "the dynamic loader did not load it");
+  else
+    rf_start_again(session.arguments, session.environment, library, why, size);
+  rf_log(RF_LOG_WARN, "heap.allocator=jemalloc is given up: %s", why);
 }
 
 /* ThreadSanitizer's versions of libc's functions stand before libc's own and crash until its runtime has
@@ -274,14 +307,16 @@ void rf_session_start(int argc, char **argv, char **envp) {
    * environment. */
   if (!environ) environ = envp;
   rf_internal_enter();
+  bool second = rf_second_start(envp);
   rf_log_setup(2, RF_LOG_WARN, 0);
   rf_identity_find(&session.identity);
   if (load_options(envp) && wanted()) {
+    session.check = rf_place_variable(envp, "REFUNC__CHECK") != NULL;
+    if (!session.check) serve_from_jemalloc(second);
     rf_vectors_measure();
     rf_ancestry_find(&session.ancestry, rf_place_variable(envp, "REFUNC__RUN"),
                      rf_place_variable(envp, "XDG_RUNTIME_DIR"), NULL);
     set_up_log();
-    session.check = rf_place_variable(envp, "REFUNC__CHECK") != NULL;
     session.active = start_recording();
   }
   if (session.active) {
@@ -341,6 +376,7 @@ static bool forked(void) {
   rf_functions_record_again();
   rf_change_offer();
   rf_heap_modules_again();
+  record_allocator();
   rf_track_restart();
   rf_heap_inherit();
   rf_thread_get();
