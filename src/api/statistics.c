@@ -131,6 +131,7 @@ static void take_span(uint32_t number, struct rf_tally *tally, struct rf_tally *
   for (; entry && number; number--) entry = rf_walk_next(&walk);
   if (entry) rf_tally_add_slot(tally, &entry->slot, 0, scratch);
   tally->sums.ended = tally->sums.timed;
+  tally->sums.sum_outer = tally->sums.sum;
 }
 
 static void take_one(uint32_t id, struct rf_tally *tally, struct rf_tally *scratch) {

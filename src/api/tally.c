@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/moments.h"
 #include "recording/writer.h"
 
 #define TRIES 16
@@ -51,7 +52,7 @@ static bool copy_once(struct rf_tally *copy, const struct rf_slot *slot, uint64_
   copy->sums.ended = above(read_now(&slot->entered) + above(read_now(&slot->counted), waiting), slot->depth);
   copy->sums.weights = read_now(&slot->weights);
   copy->sums.weight_squares = read_now(&slot->weight_squares);
-  copy->sums.sum = read_now(&slot->sum);
+  copy->sums.sum = (unsigned __int128)read_now(&slot->sum_high) << 64 | read_now(&slot->sum);
   copy->sums.sum_outer = read_now(&slot->sum_outer);
   copy->sums.squares = (unsigned __int128)read_now(&slot->square_high) << 64 | read_now(&slot->square_low);
   copy->sums.min = read_now(&slot->min);
@@ -111,6 +112,9 @@ struct rf_packed_tally *rf_tally_pack(const struct rf_tally *tally) {
 }
 
 static void take_off(uint64_t *from, uint64_t amount) { *from = above(*from, amount); }
+static void take_off_sum(unsigned __int128 *from, unsigned __int128 amount) {
+  *from = *from > amount ? *from - amount : 0;
+}
 
 void rf_tally_subtract(struct rf_tally *tally, const struct rf_packed_tally *before) {
   struct rf_tally_sums *now = &tally->sums;
@@ -119,9 +123,9 @@ void rf_tally_subtract(struct rf_tally *tally, const struct rf_packed_tally *bef
   take_off(&now->timed, then->timed);
   take_off(&now->weights, then->weights);
   take_off(&now->weight_squares, then->weight_squares);
-  take_off(&now->sum, then->sum);
-  take_off(&now->sum_outer, then->sum_outer);
-  now->squares = now->squares > then->squares ? now->squares - then->squares : 0;
+  take_off_sum(&now->sum, then->sum);
+  take_off_sum(&now->sum_outer, then->sum_outer);
+  take_off_sum(&now->squares, then->squares);
   for (uint32_t i = 0; i < before->count; i++)
     take_off(&tally->bucket[before->bucket[i].index], before->bucket[i].calls);
   now->min = UINT64_MAX;
@@ -164,9 +168,9 @@ static double within(double value, double low, double high) {
 }
 
 static double deviation(const struct rf_tally *tally) {
-  long double n = tally->sums.weights, sum = tally->sums.sum,
-              m2 = (long double)tally->sums.squares - sum * sum / n;
-  return m2 > 0 ? (double)sqrtl(m2 / (n > 1 ? n - 1 : 1)) : 0;
+  long double n = tally->sums.weights,
+              m2 = rf_squared_deviations(tally->sums.weights, tally->sums.sum, tally->sums.squares);
+  return (double)sqrtl(m2 / (n > 1 ? n - 1 : 1));
 }
 
 static double confidence(const struct rf_tally *tally, double mean, double deviation_units) {

@@ -203,18 +203,17 @@ struct rf_thread_entry {
  * counted is announced ahead, so that a merely counted call costs one decrement.
  */
 struct rf_slot {
-  uint32_t function;  /* id */
-  uint32_t threads;   /* how many of the entry's owners called it */
-  uint64_t entered;   /* calls that were timed from their entry on */
-  uint64_t counted;   /* calls announced to be merely counted */
-  uint64_t durations; /* recorded durations: returned, or unwound with a known end */
-  uint64_t unwound;   /* left by an exception, longjmp, cancellation, ... */
-  uint64_t sum;       /* of all recorded durations */
-  uint64_t sum_outer; /* the same, recursion counted once */
-  uint64_t sum_self;  /* without traced callees */
-  uint64_t square_low,
-      square_high;       /* 128-bit sum of squares; bounded by (run time)^2, so it cannot overflow */
-  uint64_t min, max;     /* min starts at UINT64_MAX */
+  uint32_t function;                /* id */
+  uint32_t threads;                 /* how many of the entry's owners called it */
+  uint64_t entered;                 /* calls that were timed from their entry on */
+  uint64_t counted;                 /* calls announced to be merely counted */
+  uint64_t durations;               /* recorded durations: returned, or unwound with a known end */
+  uint64_t unwound;                 /* left by an exception, longjmp, cancellation, ... */
+  uint64_t sum;                     /* of all recorded durations; what is carried over 2^64 is in sum_high */
+  uint64_t sum_outer;               /* the same, recursion counted once */
+  uint64_t sum_self;                /* without traced callees */
+  uint64_t square_low, square_high; /* 128-bit sum of squares; at most sum times max, so it cannot overflow */
+  uint64_t min, max;                /* min starts at UINT64_MAX */
   uint64_t sum_children; /* of traced callees that could not be taken off single calls: not in sum_self yet */
   uint32_t depth;        /* calls in flight */
   uint32_t next; /* of the next timed call: low byte its record's flags, above it its weight; 0 means 1 */
@@ -233,10 +232,19 @@ struct rf_slot {
   uint64_t rules_cycles, measured_cycles;
   uint32_t cost_gap,
       cost_weight; /* calls before the next one whose rules are timed, and what that stands for */
+  uint64_t sum_high; /* deep recursion, and many spans in flight, take more than 2^64 cycles in a few days */
 };
 
+/* Of all recorded durations. */
+static inline unsigned __int128 rf_slot_sum(const struct rf_slot *slot) {
+  return (unsigned __int128)slot->sum_high << 64 | slot->sum;
+}
+static inline unsigned __int128 rf_slot_squares(const struct rf_slot *slot) {
+  return (unsigned __int128)slot->square_high << 64 | slot->square_low;
+}
+
 struct rf_edge_entry {
-  uint32_t thread, caller, callee, reserved;
+  uint32_t thread, caller, callee, sum_high; /* sum_high: carried from sum */
   uint64_t calls, sum;
 };
 

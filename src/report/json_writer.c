@@ -52,7 +52,7 @@ void rf_json_number(struct rf_json *json, const char *key, double value) {
   begin_element(json, key);
   if (!isfinite(value))
     rf_buffer_text(json->out, "null");
-  else if (value == floor(value) && fabs(value) < 9007199254740992.0)
+  else if (value == floor(value) && fabs(value) < 9223372036854775808.0)
     rf_buffer_printf(json->out, "%.0f", value == 0 ? 0 : value);
   else
     rf_buffer_printf(json->out, "%.9g", value);

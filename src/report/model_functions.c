@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/moments.h"
 #include "report/model_parts.h"
 
 #define NO_INDEX SIZE_MAX
@@ -192,10 +193,12 @@ static void join_moments(double *weight, double *sum, double *m2, double other_w
 }
 
 static double squared_deviations(const struct rf_slot *slot) {
-  long double squares =
-      (long double)slot->square_high * 18446744073709551616.0L + (long double)slot->square_low;
-  long double m2 = squares - (long double)slot->sum * (long double)slot->sum / (long double)slot->weights;
-  return m2 > 0 ? (double)m2 : 0;
+  return (double)rf_squared_deviations(slot->weights, rf_slot_sum(slot), rf_slot_squares(slot));
+}
+
+/* Both go over 2^64 only together, in deep recursion: their difference does not. */
+static double self_units(const struct rf_slot *slot) {
+  return (double)(int64_t)(slot->sum_self - slot->sum_children);
 }
 
 static void add_durations(struct accumulator *a, const struct rf_header *h, const struct rf_slot *slot,
@@ -204,11 +207,11 @@ static void add_durations(struct accumulator *a, const struct rf_header *h, cons
   double unit = rf_unit_seconds(h, a->mode);
   double inside = h->probe_inside_cycles * rf_unit_seconds(h, RF_CLOCK_PERF_COUNTER) / unit;
   double n = (double)slot->weights;
-  double sum_s = corrected((double)slot->sum, inside * n, unit);
+  double sum_s = corrected((double)rf_slot_sum(slot), inside * n, unit);
   join_moments(&a->weight, &a->sum_s, &a->m2, weight * n, weight * sum_s,
                weight * squared_deviations(slot) * unit * unit);
   a->sum_outer_s += weight * corrected((double)slot->sum_outer, inside * n, unit);
-  a->sum_self_s += weight * corrected((double)slot->sum_self, inside * n + (double)slot->sum_children, unit);
+  a->sum_self_s += weight * corrected(self_units(slot), inside * n, unit);
   if (slot->min <= slot->max) {
     a->min_s = rf_min_known(a->min_s, corrected((double)slot->min, inside, unit));
     a->max_s = rf_max_known(a->max_s, corrected((double)slot->max, inside, unit));
@@ -261,7 +264,7 @@ static void add_slot(struct accumulator *a, const struct rf_reader *reader, cons
   a->unwound += slot->unwound;
   a->open += slot->depth;
   a->threads += slot->threads ? slot->threads : calls != 0;
-  bool recursive = slot->sum != slot->sum_outer;
+  bool recursive = slot->sum_high || slot->sum != slot->sum_outer;
   a->self_unknown |= slot->durations && lost;
   a->total_unknown |= recursive && lost;
   add_durations(a, rf_reader_header(reader), slot, weight);
@@ -390,9 +393,10 @@ static void merge_edges(struct rf_function_merge *merge, const struct rf_reader 
     if (entry.caller >= count || entry.callee >= count || !entry.calls) continue;
     double unit = rf_unit_seconds(h, list[entry.callee].mode);
     double inside = h->probe_inside_cycles * rf_unit_seconds(h, RF_CLOCK_PERF_COUNTER) / unit;
+    double sum = (double)((unsigned __int128)entry.sum_high << 64 | entry.sum);
     struct rf_report_edge *edge = rf_arena_push(report->arena, &report->edge, report->edges++, sizeof *edge);
     *edge = (struct rf_report_edge){list[entry.caller].target, list[entry.callee].target, entry.calls,
-                                    corrected((double)entry.sum, inside * (double)entry.calls, unit)};
+                                    corrected(sum, inside * (double)entry.calls, unit)};
   }
 }
 
@@ -422,6 +426,7 @@ static void add_span(struct rf_function_merge *spans, const struct rf_reader *re
                           .system.peak_rss_bytes = NAN};
   h.probe_inside_cycles = 0;
   add_durations(&a, &h, slot, 1);
+  a.sum_outer_s = a.sum_s; /* the slot's own knows no carry */
   add_histogram(&a, reader, slot, 1, scratch);
   merge_one(spans, &a, &h, scratch);
 }

@@ -48,7 +48,7 @@ static inline void rf_slot_add(struct rf_slot *slot, uint64_t duration, uint64_t
   slot->durations++;
   slot->weights += weight;
   slot->weight_squares += weight * weight;
-  slot->sum += weight * duration;
+  if (__builtin_expect(__builtin_add_overflow(slot->sum, weight * duration, &slot->sum), 0)) slot->sum_high++;
   slot->sum_self += weight * (duration > child ? duration - child : 0);
   if (--slot->depth == 0)
     slot->sum_outer += weight * duration;

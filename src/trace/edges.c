@@ -86,17 +86,18 @@ static struct rf_edge_entry *find_or_insert(uint32_t caller, uint32_t callee) {
   return find(caller, callee);
 }
 
+static inline void add(struct rf_edge_entry *entry, uint64_t calls, uint64_t time) {
+  entry->calls += calls;
+  if (__builtin_expect(__builtin_add_overflow(entry->sum, time, &entry->sum), 0)) entry->sum_high++;
+}
+
 RF_PRESERVE_ALL void rf_edge_add(const struct rf_record *record, uint32_t caller, uint64_t duration) {
   struct rf_edge_entry *entry = find_or_insert(caller, record->id);
-  if (!entry) return;
-  entry->calls += rf_weight(record->flags);
-  entry->sum += rf_weight(record->flags) * duration;
+  if (entry) add(entry, rf_weight(record->flags), rf_weight(record->flags) * duration);
 }
 
 RF_PRESERVE_ALL void rf_edge_add_time(const struct rf_record *record, uint32_t caller, uint64_t duration,
                                       uint64_t time) {
   struct rf_edge_entry *entry = find_or_insert(caller, record->id);
-  if (!entry) return;
-  entry->calls += time / (duration ? duration : 1);
-  entry->sum += time;
+  if (entry) add(entry, time / (duration ? duration : 1), time);
 }

@@ -252,8 +252,8 @@ static void add_shared(struct rf_slot *slot, uint64_t duration) {
   uint64_t *counter = rf_slot_counter(slot, duration);
   if (counter) count(counter, 1);
   count(&slot->durations, 1);
-  count(&slot->sum, duration);
-  count(&slot->sum_outer, duration);
+  if (count(&slot->sum, duration) < duration) count(&slot->sum_high, 1);
+  count(&slot->sum_outer, duration); /* without its carry: readers take the sum, which is the same here */
   count(&slot->weights, 1);
   count(&slot->weight_squares, 1);
   uint64_t low = count(&slot->square_low, (uint64_t)square);
