@@ -231,7 +231,7 @@ struct rf_slot {
    * (validate/cost.h); of what is measured besides time (heap, system). */
   uint64_t rules_cycles, measured_cycles;
   uint32_t cost_gap,
-      cost_weight; /* calls before the next one whose rules are timed, and what that stands for */
+      cost_weight;   /* calls before the next one whose rules are timed, and what that stands for */
   uint64_t sum_high; /* deep recursion, and many spans in flight, take more than 2^64 cycles in a few days */
 };
 
