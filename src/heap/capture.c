@@ -6,23 +6,30 @@
 
 #include "base/memory.h"
 #include "heap/stacks.h"
+#include "unwind/seal.h"
 #include "unwind/unwind.h"
 
+#define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
-#define WAY_BITS 7
+#define SET_BITS 6
+#define WAYS 4
 #define KNOWN_BITS 10
 
-/* One of the last stacks, outermost frame first. */
-struct last {
-  struct rf_unwind_cache *cache;
-  uint32_t count;
-  bool cut; /* it was truncated */
-  uintptr_t *address;
-  rf_ref *node;
+/* A stack that was captured, and will be again. */
+struct sealed {
+  void *known;
+  rf_ref stack;
+  struct rf_unwind_seal seal;
 };
 
-struct known {
-  rf_ref parent, node;
+/* Sealed stacks whose tags fall together; several may have the same one. */
+struct set {
+  uint32_t tag[WAYS];
+  uint32_t oldest;
+};
+
+struct node {
+  rf_ref parent, ref;
   uintptr_t address;
 };
 
@@ -30,103 +37,163 @@ struct rf_capture {
   rf_ref before; /* the stack that was captured last */
   bool busy;     /* a handler that allocates meanwhile goes without all this */
   uint32_t depth;
+  size_t sealed_bytes; /* of each */
+  char *sealed;
+  rf_capture_known *known;
+  struct set set[1 << SET_BITS];
+  /* The last walk, outermost frame first. */
+  struct rf_unwind_cache *walk;
+  uint32_t count;
+  bool cut; /* it was truncated */
+  rf_ref *node;
   uintptr_t *frames; /* scratch, innermost first */
-  struct last last[1 << WAY_BITS];
-  struct known known[1 << KNOWN_BITS];
+  struct node nodes[1 << KNOWN_BITS];
 };
 
-struct rf_capture *rf_capture_new(uint32_t depth) {
-  size_t ways = 1 << WAY_BITS, addresses = (ways + 1) * depth;
-  struct rf_capture *capture =
-      rf_pages(sizeof *capture + addresses * sizeof(uintptr_t) + ways * depth * sizeof(rf_ref));
-  if (!capture) return NULL;
+/* An odd number of cache lines: or those that are looked at first would share a few places in the cache. */
+static size_t sealed_bytes(uint32_t depth) {
+  size_t bytes = offsetof(struct sealed, seal) + rf_unwind_seal_bytes(depth);
+  return (bytes + 63) / 128 * 128 + 64;
+}
+
+static struct sealed *sealed_at(const struct rf_capture *capture, size_t index) {
+  return (struct sealed *)(capture->sealed + index * capture->sealed_bytes);
+}
+
+struct rf_capture *rf_capture_new(uint32_t depth, rf_capture_known *known) {
+  size_t each = sealed_bytes(depth), header = (sizeof(struct rf_capture) + 63) / 64 * 64,
+         all = WAYS << SET_BITS;
+  char *memory = rf_pages(header + all * each + depth * (sizeof(uintptr_t) + sizeof(rf_ref)));
+  if (!memory) return NULL;
+  struct rf_capture *capture = (struct rf_capture *)memory;
+  capture->walk = rf_unwind_cache_new(depth);
+  if (capture->walk) rf_unwind_cache_lean(capture->walk);
   capture->depth = depth;
-  capture->frames = (uintptr_t *)(capture + 1);
-  for (unsigned i = 0; i < ways; i++) {
-    capture->last[i].address = capture->frames + (i + 1) * depth;
-    capture->last[i].node = (rf_ref *)(capture->frames + addresses) + i * depth;
-  }
+  capture->known = known;
+  capture->sealed_bytes = each;
+  capture->sealed = memory + header;
+  capture->frames = (uintptr_t *)(capture->sealed + all * each);
+  capture->node = (rf_ref *)(capture->frames + depth);
   return capture;
 }
 
 void rf_capture_reset(struct rf_capture *capture) {
-  for (unsigned i = 0; i < 1 << WAY_BITS; i++) {
-    if (capture->last[i].cache) rf_unwind_cache_reset(capture->last[i].cache);
-    capture->last[i].count = 0;
-  }
+  if (capture->walk) rf_unwind_cache_reset(capture->walk);
+  for (unsigned i = 0; i < 1 << SET_BITS; i++) capture->set[i] = (struct set){0};
+  capture->count = 0;
   capture->busy = false;
 }
 
 /* ---- nodes ---- */
 
 static rf_ref node_of(struct rf_capture *capture, rf_ref parent, uintptr_t address) {
-  struct known *known =
-      &capture->known[(address ^ (uintptr_t)parent << 7) * 0x9e3779b97f4a7c15u >> (64 - KNOWN_BITS)];
-  if (known->address == address && known->parent == parent) return known->node;
-  rf_ref node = rf_stacks_node(parent, address);
-  if (node) *known = (struct known){parent, node, address};
-  return node;
+  struct node *node =
+      &capture->nodes[(address ^ (uintptr_t)parent << 7) * 0x9e3779b97f4a7c15u >> (64 - KNOWN_BITS)];
+  if (node->address == address && node->parent == parent) return node->ref;
+  rf_ref ref = rf_stacks_node(parent, address);
+  if (ref) *node = (struct node){parent, ref, address};
+  return ref;
 }
 
-/* The nodes of frames[count], the first `same` of them (from outside) being those of the last stack. */
-static rf_ref walk_nodes(struct rf_capture *capture, struct last *last, size_t count, size_t same, bool cut) {
-  rf_ref node = same ? last->node[same - 1] : cut ? RF_STACK_CUT : RF_STACK_END;
+/* The node of frames[count], the first `same` of them (from outside) being those of the last walk. */
+static rf_ref walk_nodes(struct rf_capture *capture, size_t count, size_t same, bool cut) {
+  rf_ref node = same ? capture->node[same - 1] : cut ? RF_STACK_CUT : RF_STACK_END;
   for (size_t i = same; i < count; i++) {
-    uintptr_t address = capture->frames[count - 1 - i];
-    node = node_of(capture, node, address);
+    node = node_of(capture, node, capture->frames[count - 1 - i]);
     if (!node) break;
-    last->address[i] = address;
-    last->node[i] = node;
+    capture->node[i] = node;
   }
-  last->cut = cut;
-  last->count = node > RF_STACK_CUT ? (uint32_t)count : 0;
+  capture->cut = cut;
+  capture->count = node > RF_STACK_CUT ? (uint32_t)count : 0;
   return node > RF_STACK_CUT ? node : RF_STACK_END;
 }
 
 /* ---- the walk ---- */
 
-static rf_ref with_last(struct rf_capture *capture, struct last *last) {
+static rf_ref walked(struct rf_capture *capture, const struct rf_registers *registers) {
   bool cut;
-  size_t count = rf_unwind_here(last->cache, capture->frames, capture->depth, &cut);
-  size_t same = last->cache ? rf_unwind_reused(last->cache) : 0;
-  if (UNLIKELY(same && (same > last->count || cut != last->cut))) { /* only the walk knows what they were */
-    rf_unwind_cache_reset(last->cache);
-    count = rf_unwind_here(last->cache, capture->frames, capture->depth, &cut);
+  size_t count = rf_unwind_registers(capture->walk, registers, capture->frames, capture->depth, &cut);
+  size_t same = capture->walk ? rf_unwind_reused(capture->walk) : 0;
+  if (UNLIKELY(same &&
+               (same > capture->count || cut != capture->cut))) { /* only the walk knows what they were */
+    rf_unwind_cache_reset(capture->walk);
+    count = rf_unwind_registers(capture->walk, registers, capture->frames, capture->depth, &cut);
     same = 0;
   }
-  return walk_nodes(capture, last, count, same, cut);
+  return walk_nodes(capture, count, same, cut);
 }
 
-/* In a handler that interrupted the above on this thread. */
-static __attribute__((noinline)) rf_ref apart(uint32_t depth) {
+static void keep(struct rf_capture *capture, uint32_t tag, const struct rf_registers *registers, rf_ref stack,
+                 void *known) {
+  if (stack == RF_STACK_END || !known || !capture->walk) return;
+  size_t number = tag >> (32 - SET_BITS);
+  struct set *set = &capture->set[number];
+  unsigned way = set->oldest++ % WAYS;
+  struct sealed *sealed = sealed_at(capture, number * WAYS + way);
+  if (!sealed->seal.room)
+    rf_unwind_seal_init(&sealed->seal, capture->sealed_bytes - offsetof(struct sealed, seal));
+  set->tag[way] = rf_unwind_seal(capture->walk, registers, &sealed->seal) ? tag : 0;
+  sealed->stack = stack;
+  sealed->known = known;
+}
+
+static __attribute__((noinline)) void *by_walking(struct rf_capture *capture, uint32_t tag,
+                                                  const struct rf_registers *registers, void *user) {
+  rf_ref stack = walked(capture, registers);
+  void *known = capture->known(user, stack);
+  keep(capture, tag, registers, stack, known);
+  capture->before = stack;
+  return known;
+}
+
+/* In a handler that interrupted a capture on this thread. */
+static __attribute__((noinline)) void *apart(const struct rf_capture *capture, void *user) {
   enum { MOST = 256 };
   uintptr_t frames[MOST];
   bool cut;
-  size_t count = rf_unwind_here(NULL, frames, depth < MOST ? depth : MOST, &cut);
+  size_t count = rf_unwind_here(NULL, frames, capture->depth < MOST ? capture->depth : MOST, &cut);
   rf_ref node = cut ? RF_STACK_CUT : RF_STACK_END;
   for (size_t i = count; i-- > 0;)
-    if (!(node = rf_stacks_node(node, frames[i]))) return RF_STACK_END;
-  return node;
+    if (!(node = rf_stacks_node(node, frames[i]))) break;
+  return capture->known(user, node > RF_STACK_CUT ? node : RF_STACK_END);
 }
 
-/* Allocations come in sequences that repeat: the one before tells which of several stacks of this depth it
- * will be. */
-static struct last *last_of(struct rf_capture *capture, uintptr_t position) {
-  uint64_t hash = (position >> 4) * 0x9e3779b97f4a7c15u;
+/* ---- stacks seen before ---- */
+
+/* The stack before tells which of several of this depth it will be. Its upper bits are the set. */
+static uint32_t tag_of(const struct rf_capture *capture, const struct rf_registers *registers) {
+  uint64_t hash = (registers->at[RF_REG_STACK] >> 4) * 0x9e3779b97f4a7c15u;
   hash = (hash ^ hash >> 32 ^ capture->before) * 0xd6e8feb86659fd93u;
-  return &capture->last[hash >> (64 - WAY_BITS)];
+  return (uint32_t)(hash >> 32) | 1;
 }
 
-rf_ref rf_capture_here(struct rf_capture *capture) {
-  if (UNLIKELY(capture->busy)) return apart(capture->depth);
+static struct sealed *seen_before(const struct rf_capture *capture, uint32_t tag,
+                                  const struct rf_registers *registers) {
+  size_t number = tag >> (32 - SET_BITS);
+  for (unsigned way = 0; way < WAYS; way++) {
+    if (capture->set[number].tag[way] != tag) continue;
+    struct sealed *sealed = sealed_at(capture, number * WAYS + way);
+    if (LIKELY(rf_unwind_seal_holds(&sealed->seal, registers))) return sealed;
+  }
+  return NULL;
+}
+
+void *rf_capture_here(struct rf_capture *capture, void *user) {
+  struct rf_registers registers;
+  if (UNLIKELY(capture->busy)) return apart(capture, user);
   __atomic_store_n(&capture->busy, true, __ATOMIC_RELAXED);
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
-  uintptr_t position = (uintptr_t)__builtin_frame_address(0);
-  struct last *last = last_of(capture, position);
-  if (UNLIKELY(!last->cache) && (last->cache = rf_unwind_cache_new(capture->depth)))
-    rf_unwind_cache_lean(last->cache);
-  rf_ref stack = capture->before = with_last(capture, last);
+  rf_registers_here(&registers);
+  uint32_t tag = tag_of(capture, &registers);
+  struct sealed *sealed = seen_before(capture, tag, &registers);
+  void *known;
+  if (LIKELY(sealed)) {
+    known = sealed->known;
+    capture->before = sealed->stack;
+  } else {
+    known = by_walking(capture, tag, &registers, user);
+  }
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   __atomic_store_n(&capture->busy, false, __ATOMIC_RELAXED);
-  return stack;
+  return known;
 }

@@ -63,11 +63,17 @@ void rf_track_restart(void) {
 
 /* ---- threads ---- */
 
+/* The thread's part of the site of a stack. */
+static void *known_of(void *user, rf_ref stack) {
+  struct rf_thread *thread = user;
+  return rf_sites_part(thread, &thread->heap_private->parts, rf_sites_number(stack));
+}
+
 static struct rf_heap_thread *new_state(void) {
   struct rf_heap_thread *state = rf_pages(sizeof *state);
   if (!state) return NULL;
   state->random = rf_cycles() ^ (uintptr_t)state;
-  state->capture = rf_capture_new(depth);
+  state->capture = rf_capture_new(depth, known_of);
   return state->capture ? state : NULL;
 }
 
@@ -157,8 +163,7 @@ static void filter_add(const void *block, int change) {
 
 static struct rf_site_part *here(struct rf_thread *thread) {
   struct rf_heap_thread *state = thread->heap_private;
-  uint32_t site = rf_sites_number(rf_capture_here(state->capture));
-  return state->last_part = rf_sites_part(thread, &state->parts, site);
+  return state->last_part = rf_capture_here(state->capture, thread);
 }
 
 /* The part for a block's end: often that of the last allocation. */

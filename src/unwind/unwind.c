@@ -39,6 +39,7 @@
 #include "unwind/objects.h"
 #include "unwind/readable.h"
 #include "unwind/rules.h"
+#include "unwind/seal.h"
 
 enum { WINDOWS = 6, WINDOW_PAGES_MAX = 1024, READS_MAX = 48, VERIFICATIONS_MAX = 4, SEARCH_MAX = 100000 };
 
@@ -48,12 +49,6 @@ enum { LIVE_RECORD_NUMBER = 1, ALWAYS = 6 }; /* as the register of a read: it ma
 
 struct window {
   uintptr_t start, end;
-};
-
-/* A read that has to give the same value for the old stack to hold. */
-struct read_back {
-  const uintptr_t *from;
-  uintptr_t value;
 };
 
 /* A frame of the walk in progress: the state before its step, and its rule. */
@@ -84,6 +79,7 @@ struct log_entry {
 struct rf_unwind_cache {
   uint32_t depth, capacity; /* frames given out at most; frames kept */
   uint32_t first;           /* of the old stack; capacity: none */
+  uint32_t from;            /* where in it the last walk began */
   uint32_t reads_capacity, first_read;
   uint32_t reused;
   uint64_t epoch;
@@ -98,7 +94,7 @@ struct rf_unwind_cache {
   const uintptr_t **slot; /* old stack: where pc was read */
   uintptr_t *pc, *sp;
   struct old *old;
-  struct read_back *reads;
+  struct rf_unwind_read *reads;
   struct step *steps;
   struct log_entry *log;
   size_t bytes;
@@ -130,8 +126,7 @@ struct walk {
   bool needed_full, trusted;
 };
 
-/* Low half: modules' generation; high half: memory's. */
-static uint64_t epoch = 1;
+uint64_t rf_unwind_epoch = 1;
 static uintptr_t hidden_start, hidden_bytes;
 
 int rf_unwind_start(void) {
@@ -146,18 +141,20 @@ void rf_unwind_hide(uintptr_t start, uintptr_t end) {
 
 void rf_unwind_modules_changed(void) {
   rf_objects_refresh();
-  uint64_t old = __atomic_load_n(&epoch, __ATOMIC_RELAXED), new;
+  uint64_t old = __atomic_load_n(&rf_unwind_epoch, __ATOMIC_RELAXED), new;
   do new = (old & ~(uint64_t)0xffffffff) | (uint32_t)(old + 1);
-  while (!__atomic_compare_exchange_n(&epoch, &old, new, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+  while (!__atomic_compare_exchange_n(&rf_unwind_epoch, &old, new, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
 }
 
-void rf_unwind_memory_changed(void) { __atomic_fetch_add(&epoch, (uint64_t)1 << 32, __ATOMIC_ACQ_REL); }
+void rf_unwind_memory_changed(void) {
+  __atomic_fetch_add(&rf_unwind_epoch, (uint64_t)1 << 32, __ATOMIC_ACQ_REL);
+}
 
 /* --- The cache
  * ----------------------------------------------------------------------------------------------- */
 
 static void forget_stack(struct rf_unwind_cache *cache) {
-  cache->first = cache->capacity;
+  cache->first = cache->from = cache->capacity;
   cache->first_read = cache->reads_capacity;
   cache->complete = cache->limited = false;
 }
@@ -183,8 +180,8 @@ struct rf_unwind_cache *rf_unwind_cache_new(size_t depth) {
   if (depth > 1 << 14) depth = 1 << 14;
   size_t capacity = depth + depth / 2, reads = 3 * capacity + READS_MAX, log = 2 * capacity + READS_MAX;
   size_t frame_bytes = 3 * sizeof(uintptr_t) + sizeof(struct old) + sizeof(struct step);
-  size_t bytes = sizeof(struct rf_unwind_cache) + capacity * frame_bytes + reads * sizeof(struct read_back) +
-                 log * sizeof(struct log_entry) + 64 * 10;
+  size_t bytes = sizeof(struct rf_unwind_cache) + capacity * frame_bytes +
+                 reads * sizeof(struct rf_unwind_read) + log * sizeof(struct log_entry) + 64 * 10;
   char *memory = rf_pages(bytes);
   if (!memory) return NULL;
   struct rf_unwind_cache *cache = carve(&memory, sizeof *cache);
@@ -194,7 +191,7 @@ struct rf_unwind_cache *rf_unwind_cache_new(size_t depth) {
   cache->slot = carve(&memory, capacity * sizeof(uintptr_t));
   cache->sp = carve(&memory, capacity * sizeof(uintptr_t));
   cache->old = carve(&memory, capacity * sizeof(struct old));
-  cache->reads = carve(&memory, reads * sizeof(struct read_back));
+  cache->reads = carve(&memory, reads * sizeof(struct rf_unwind_read));
   cache->steps = carve(&memory, capacity * sizeof(struct step));
   cache->log = carve(&memory, log * sizeof(struct log_entry));
   rf_unwind_cache_reset(cache);
@@ -801,7 +798,7 @@ static uint32_t drop_outer(struct rf_unwind_cache *cache, uint32_t kept, uint32_
 
 static bool add_read(struct rf_unwind_cache *cache, uintptr_t address, uintptr_t value) {
   if (cache->first_read == 0) return false;
-  cache->reads[--cache->first_read] = (struct read_back){(const uintptr_t *)address, value};
+  cache->reads[--cache->first_read] = (struct rf_unwind_read){(const uintptr_t *)address, value};
   return true;
 }
 
@@ -966,7 +963,10 @@ static size_t finish_cached(struct walk *w, enum stop stop, bool *truncated) {
   } else {
     cache->want_full = w->needed_full;
   }
-  if (w->count || stop != JOINED) keep_stack(w, stop);
+  if (w->count || stop != JOINED)
+    keep_stack(w, stop), cache->from = cache->first;
+  else
+    cache->from = w->joined;
   *truncated = w->more || !complete;
   cache->reused = stop == JOINED && !w->more && !cache->cut ? (uint32_t)(w->given - new) : 0;
   cache->cut = w->more;
@@ -975,7 +975,7 @@ static size_t finish_cached(struct walk *w, enum stop stop, bool *truncated) {
 
 static size_t unwind_cached(struct rf_unwind_cache *cache, const struct rf_registers *from, uintptr_t *frames,
                             size_t max, bool exact, bool *truncated) {
-  uint64_t now = __atomic_load_n(&epoch, __ATOMIC_ACQUIRE);
+  uint64_t now = __atomic_load_n(&rf_unwind_epoch, __ATOMIC_ACQUIRE);
   struct walk w;
   refresh(cache, now);
   w.cache = cache;
@@ -993,7 +993,7 @@ static size_t unwind_cached(struct rf_unwind_cache *cache, const struct rf_regis
 
 static size_t unwind_uncached(const struct rf_registers *from, uintptr_t *frames, size_t max, bool exact,
                               bool *truncated) {
-  uint64_t now = __atomic_load_n(&epoch, __ATOMIC_ACQUIRE);
+  uint64_t now = __atomic_load_n(&rf_unwind_epoch, __ATOMIC_ACQUIRE);
   struct window windows[3] = {{0}};
   struct walk w;
   w.cache = NULL;
@@ -1018,6 +1018,84 @@ static size_t unwind(struct rf_unwind_cache *cache, const struct rf_registers *f
   size_t count = unwind_cached(cache, from, frames, max, exact, truncated);
   release(cache);
   return count;
+}
+
+size_t rf_unwind_registers(struct rf_unwind_cache *cache, const struct rf_registers *registers,
+                           uintptr_t *frames, size_t max, bool *truncated) {
+  return unwind(cache, registers, frames, max, false, truncated);
+}
+
+/* --- Seals
+ * --------------------------------------------------------------------------------------------------- */
+
+size_t rf_unwind_seal_bytes(size_t depth) {
+  return sizeof(struct rf_unwind_seal) + (2 * depth + 2 * RF_SEAL_STEP) * sizeof(struct rf_unwind_read);
+}
+
+void rf_unwind_seal_init(struct rf_unwind_seal *seal, size_t bytes) {
+  *seal = (struct rf_unwind_seal){
+      .room = (uint16_t)((bytes - sizeof *seal) / sizeof *seal->read / RF_SEAL_STEP * RF_SEAL_STEP)};
+}
+
+static bool seal_read(struct rf_unwind_seal *seal, const uintptr_t *from, uintptr_t value) {
+  if (seal->count == seal->room) return false;
+  seal->read[seal->count++] = (struct rf_unwind_read){from, value};
+  return true;
+}
+
+/* Whether the kept frames are all that the last walk gave out, and one more where it was cut. */
+static bool kept_enough(const struct rf_unwind_cache *cache) {
+  uint32_t visible = cache->capacity - cache->from - cache->old[cache->from].hidden;
+  return !cache->limited || visible > cache->depth;
+}
+
+/* The first old frame that had no part in what the last walk gave out: one frame beyond the depth tells that
+ * there are more. */
+static uint32_t seal_end(const struct rf_unwind_cache *cache) {
+  uint32_t end = cache->from + cache->depth + 2 + cache->old[cache->from].hidden;
+  return end < cache->capacity ? end : cache->capacity;
+}
+
+static bool seal_reads(const struct rf_unwind_cache *cache, struct rf_unwind_seal *seal) {
+  uint32_t end = seal_end(cache), read = cache->old[cache->from].first_read,
+           reads = end < cache->capacity ? cache->old[end].first_read : cache->reads_capacity;
+  for (uint32_t i = cache->from + 1; i < end; i++)
+    if (cache->slot[i] != &cache->pc[i] && !seal_read(seal, cache->slot[i], cache->pc[i])) return false;
+  for (; read < reads; read++)
+    if (!seal_read(seal, cache->reads[read].from, cache->reads[read].value)) return false;
+  while (seal->count % RF_SEAL_STEP)
+    if (!seal_read(seal, &seal->pc, seal->pc)) return false;
+  return true;
+}
+
+static void seal_registers(const struct old *old, const struct rf_registers *registers,
+                           struct rf_unwind_seal *seal) {
+  seal->pc = registers->at[RF_REG_RETURN];
+  seal->sp = registers->at[RF_REG_STACK];
+  seal->frame = registers->at[RF_REG_FRAME];
+  seal->record = registers->at[RF_REG_RECORD];
+  seal->frame_lives = old->live & LIVE_FRAME;
+  seal->record_lives = old->live & LIVE_RECORD;
+  for (int i = 0; i < RF_SAVED_COUNT; i++) {
+    seal->saved[i] = registers->at[RF_REG_SAVED + i];
+    seal->saved_lives[i] = old->live & LIVE_SAVED << i;
+  }
+}
+
+bool rf_unwind_seal(const struct rf_unwind_cache *cache, const struct rf_registers *registers,
+                    struct rf_unwind_seal *seal) {
+  uint32_t from = cache->from;
+  seal->epoch = 0;
+  seal->count = 0;
+  if (from == cache->capacity || cache->pc[from] != registers->at[RF_REG_RETURN] ||
+      cache->sp[from] != registers->at[RF_REG_STACK])
+    return false;
+  const struct old *old = &cache->old[from];
+  if (old->live & NO_JOIN || old->exact || !kept_enough(cache)) return false;
+  seal_registers(old, registers, seal);
+  if (!seal_reads(cache, seal)) return false;
+  seal->epoch = cache->epoch;
+  return true;
 }
 
 /* What the assembly of rf_unwind_here calls. */

@@ -48,6 +48,10 @@ size_t rf_unwind_here(struct rf_unwind_cache *cache, uintptr_t *frames, size_t m
 size_t rf_unwind_from(struct rf_unwind_cache *cache, const struct rf_registers *registers, uintptr_t *frames,
                       size_t max, bool *truncated);
 
+/* The same from registers that rf_registers_here gave, in a function that has not returned. */
+size_t rf_unwind_registers(struct rf_unwind_cache *cache, const struct rf_registers *registers,
+                           uintptr_t *frames, size_t max, bool *truncated);
+
 /* How many frames at the end of what the last walk with this cache gave out are those of the walk before it:
  * what was computed for them can be reused. 0 where the stack was cut at max. */
 size_t rf_unwind_reused(const struct rf_unwind_cache *cache);

@@ -22,6 +22,7 @@
 #include "unwind/expression.h"
 #include "unwind/readable.h"
 #include "unwind/rules.h"
+#include "unwind/seal.h"
 #include "unwind/unwind.h"
 
 enum { MAX = 256 };
@@ -34,7 +35,7 @@ struct seen {
 
 static __thread struct rf_unwind_cache *cache;
 static __thread uintptr_t outermost;
-static __thread long alone, checked, joined, different, by_libgcc;
+static __thread long alone, checked, joined, different, by_libgcc, held_later;
 
 /* libunwind stays out of the program's scope: it would replace libgcc's unwinder in exceptions. */
 static struct {
@@ -196,9 +197,39 @@ static void note_reused(const struct seen *ours) {
   before = *ours;
 }
 
+enum { SEALS = 64 };
+
+/* The last stacks: seals that hold must be of the stack that is there now, whatever came since. */
+static __attribute__((noinline)) void check_seals(const struct rf_registers *registers, size_t depth) {
+  static __thread struct rf_unwind_cache *walks;
+  static __thread struct rf_unwind_seal *seals[SEALS];
+  static __thread struct seen sealed[SEALS];
+  static __thread unsigned next;
+  struct seen ours;
+  if (!walks) walks = rf_unwind_cache_new(depth);
+  ours.count = rf_unwind_registers(walks, registers, ours.frames, depth, &ours.truncated);
+  for (unsigned i = 0; i < SEALS; i++) {
+    if (!seals[i] || !rf_unwind_seal_holds(seals[i], registers)) continue;
+    held_later++;
+    cr_assert_eq(ours.count, sealed[i].count);
+    cr_assert_eq(ours.truncated, sealed[i].truncated);
+    cr_assert_arr_eq(ours.frames, sealed[i].frames, ours.count * sizeof(uintptr_t));
+  }
+  unsigned now = next++ % SEALS;
+  size_t bytes = rf_unwind_seal_bytes(depth);
+  if (!seals[now]) rf_unwind_seal_init(seals[now] = malloc(bytes), bytes);
+  sealed[now] = ours;
+  bool fine = rf_unwind_seal(walks, registers, seals[now]),
+       holds = rf_unwind_seal_holds(seals[now], registers);
+  cr_assert(fine ? holds || seals[now]->epoch != rf_unwind_epoch : !holds);
+}
+
 static __attribute__((noinline)) void look(struct draw *draw) {
   struct seen ours;
   unw_context_t context;
+  struct rf_registers registers;
+  rf_registers_here(&registers);
+  check_seals(&registers, MAX);
   ours.count = rf_unwind_here(cache, ours.frames, MAX, &ours.truncated);
   note_reused(&ours);
   drop(&ours, 1);
@@ -215,10 +246,11 @@ static void *look_at_many(void *argument) {
   struct draw draw = {.state = 88172645463325252ull + (uint64_t)wanted, .visit = look};
   start();
   while (checked < wanted) shapes_next(&draw, 6 + (int)(shapes_random(&draw) % 30));
-  fprintf(stderr, "%ld stacks, %ld by libgcc, %ld joined the last one, %ld differ\n", checked, by_libgcc,
-          joined, different);
+  fprintf(stderr, "%ld stacks, %ld by libgcc, %ld joined the last one, %ld seals held later, %ld differ\n",
+          checked, by_libgcc, joined, held_later, different);
   cr_expect_eq(different, 0);
   cr_expect_gt(joined, checked / 2);
+  cr_expect_gt(held_later, checked / 1000);
   return NULL;
 }
 
@@ -347,6 +379,9 @@ static size_t narrow = 64;
 static void look_cut(struct draw *draw) {
   struct seen ours, theirs = {.truncated = false};
   unw_context_t context;
+  struct rf_registers registers;
+  rf_registers_here(&registers);
+  check_seals(&registers, narrow);
   ours.count = rf_unwind_here(cache, ours.frames, narrow, &ours.truncated);
   libunwind.getcontext(&context);
   ask_libunwind(&context, 0, &theirs);
@@ -400,10 +435,9 @@ static __attribute__((noinline)) long by_one_call(struct draw *draw, int way, sh
   return next(draw, way) + 1;
 }
 
-Test(unwind, same_addresses_of_another_stack) {
+static void two_stacks(void (*visit)(struct draw *)) {
   static shape *volatile const first[] = {variable, between};
-  struct draw draw = {.state = 8, .visit = look};
-  start();
+  struct draw draw = {.state = 8, .visit = visit};
   for (int way = 0; way < 2; way++) {
     wanted_sp = 0;
     for (size_t bytes = 4096; bytes >= 3600; bytes -= 16) {
@@ -413,8 +447,47 @@ Test(unwind, same_addresses_of_another_stack) {
       }
     }
   }
-  cr_expect_eq(different, 0);
   cr_expect_geq(coincidences, 2);
+}
+
+Test(unwind, same_addresses_of_another_stack) {
+  start();
+  two_stacks(look);
+  cr_expect_eq(different, 0);
+}
+
+/* Saves no register: that of the frame of variable size is still in place. */
+static __attribute__((noinline)) void look_thinly(struct draw *draw) {
+  static struct rf_registers registers;
+  rf_registers_here(&registers);
+  check_seals(&registers, MAX);
+  __asm__ volatile("" ::: "memory"); /* no tail call */
+}
+
+Test(unwind, same_addresses_and_another_register) {
+  start();
+  two_stacks(look_thinly);
+  cr_expect_gt(held_later, 0);
+}
+
+static int deeper;
+
+static __attribute__((noinline)) void plain(struct draw *draw, int depth) {
+  if (depth > 0)
+    plain(draw, depth - 1);
+  else
+    look_cut(draw);
+  __asm__ volatile("" ::: "memory"); /* no tail call */
+}
+
+static void look_deeper(struct draw *draw) { plain(draw, deeper); }
+
+/* The two stacks differ around the last frame that is kept. */
+Test(unwind, different_where_cut) {
+  start();
+  cache = rf_unwind_cache_new(narrow);
+  for (deeper = (int)narrow - 12; deeper < (int)narrow + 2; deeper++) two_stacks(look_deeper);
+  cr_expect_gt(held_later, 0);
 }
 
 static volatile long interruptions, in_walks;

@@ -42,6 +42,10 @@ static inline void rf_registers_of_context(struct rf_registers *registers, const
   for (int i = 0; i < RF_REGISTERS; i++) registers->at[i] = (uintptr_t)from->uc_mcontext.gregs[order[i]];
 }
 
+/* The callee-saved registers as they are in the caller when this returns, which is where RETURN points.
+ * Signal-safe. */
+void rf_registers_here(struct rf_registers *registers);
+
 /* How many bytes before an address rf_follows_call looks at. */
 enum { RF_CALL_BYTES = 7 };
 

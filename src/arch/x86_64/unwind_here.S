@@ -29,4 +29,24 @@ rf_unwind_here:
   ret
   .cfi_endproc
 .size rf_unwind_here, .-rf_unwind_here
+
+/* rf_registers_here(registers): the same, to start a walk later while the caller's frame is still there. */
+.globl rf_registers_here
+.hidden rf_registers_here
+.type rf_registers_here,@function
+rf_registers_here:
+  .cfi_startproc
+  mov [rdi+3*8], rbx
+  mov [rdi+6*8], rbp
+  lea rax, [rsp+8]
+  mov [rdi+7*8], rax
+  mov [rdi+12*8], r12
+  mov [rdi+13*8], r13
+  mov [rdi+14*8], r14
+  mov [rdi+15*8], r15
+  mov rax, [rsp]
+  mov [rdi+16*8], rax
+  ret
+  .cfi_endproc
+.size rf_registers_here, .-rf_registers_here
 .section .note.GNU-stack,"",@progbits
