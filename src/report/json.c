@@ -127,6 +127,7 @@ static void put_function_heap(struct rf_json *json, struct rf_report *report,
   put(&scope, "free_bytes", f->heap.free_bytes);
   put(&scope, "net_bytes", f->heap.net_bytes);
   put(&scope, "peak_bytes", f->heap.peak_bytes);
+  rf_json_bool(json, "peak_is_lower_bound", rf_function_sampled(f));
   rf_json_close(json, '}');
 }
 

@@ -6,6 +6,7 @@
  *
  * LATENCY is the histogram from the shortest to the longest call on a logarithmic axis.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -285,6 +286,14 @@ static void add_small_row(struct rf_buffer *out, const char *name, size_t column
   rf_buffer_char(out, '\n');
 }
 
+/* A peak that was only seen in a sample of the calls is a lower bound. */
+static const char *show_peak(const struct rf_report_function *f, const struct rf_style *style) {
+  static char text[32];
+  if (!rf_function_sampled(f)) return rf_show_bytes(f->heap.peak_bytes);
+  snprintf(text, sizeof text, "%s%s", style->unicode ? "≥" : ">", rf_show_bytes(f->heap.peak_bytes));
+  return text;
+}
+
 static void add_heap_rows(struct rf_buffer *out, const struct rf_report *report, size_t rows,
                           const struct rf_style *style) {
   size_t shown = 0;
@@ -296,7 +305,7 @@ static void add_heap_rows(struct rf_buffer *out, const struct rf_report *report,
                                  {"ALLOCATED", rf_show_bytes(f->heap.alloc_bytes)},
                                  {"FREED", rf_show_bytes(f->heap.free_bytes)},
                                  {"NET", rf_show_bytes(f->heap.net_bytes)},
-                                 {"PEAK", rf_show_bytes(f->heap.peak_bytes)}};
+                                 {"PEAK", show_peak(f, style)}};
     size_t count = cells_that_fit(6, style), name = (size_t)style->width - 1 - 10 * count;
     if (!shown++) add_small_row(out, "HEAP BY FUNCTION", name, cells, count, true, style);
     add_small_row(out, f->name, name, cells, count, false, style);
