@@ -125,6 +125,6 @@ void rf_ancestry_find(struct rf_ancestry *a, const char *run, const char *runtim
   become_root(a);
   bool known = rf_process_read(0, &own) == 0;
   uint32_t parent = known ? own.parent : (uint32_t)rf_syscall(SYS_getppid);
-  if (!earlier_image(a, &search, &own)) recorded_parent(a, &search, parent);
+  if (!earlier_image(a, &search, &own)) a->is_child = recorded_parent(a, &search, parent);
   if (run && *run) rf_ancestry_parse(run, a);
 }

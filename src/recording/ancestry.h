@@ -17,6 +17,7 @@
 struct rf_ancestry {
   bool is_root;
   bool after_exec; /* an earlier image of this very process was recorded */
+  bool is_child;   /* an ancestor is recorded, whatever run this belongs to */
   uint32_t root_pid;
   char run_dir[512];   /* empty: none yet (a root with output: auto makes one: place.h) */
   char root_dir[1024]; /* where the root process started; for a root the current directory */

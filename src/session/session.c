@@ -317,7 +317,7 @@ void rf_session_start(int argc, char **argv, char **envp) {
     rf_ancestry_find(&session.ancestry, rf_place_variable(envp, "REFUNC__RUN"),
                      rf_place_variable(envp, "XDG_RUNTIME_DIR"), NULL);
     set_up_log();
-    session.active = start_recording();
+    session.active = !(session.ancestry.is_child && children_ignored()) && start_recording();
   }
   if (session.active) {
     find_tool();

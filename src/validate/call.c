@@ -13,6 +13,7 @@
 #include "arch/arch.h"
 #include "arch/entry.h"
 #include "base/thread.h"
+#include "recording/writer.h"
 #include "trace/full.h"
 #include "trace/records.h"
 #include "validate/checker.h"
@@ -110,6 +111,23 @@ static inline bool passed_over(const struct rf_checker *checker) {
   return __atomic_fetch_add(seen, 1, __ATOMIC_RELAXED) < checker->after;
 }
 
+/* Where the time of calls goes that are passed over: nobody reads it. */
+static struct rf_slot nowhere;
+
+void rf_passed_over_start(void) {
+  rf_ref counters = rf_recording_ref(rf_recording_alloc(RF_SUBBUCKETS * sizeof(uint64_t)));
+  for (uint32_t i = 0; i < RF_OCTAVES; i++) nowhere.octave[i] = counters;
+}
+
+/* The call is counted, and that is all. On other stacks than the thread's own its record gives up its slot.
+ */
+static void pass_over(struct rf_record *record) {
+  record->slot->depth--;
+  record->slot = record->flags & RF_RECORD_FOREIGN ? NULL : &nowhere;
+  if (!record->slot) record->flags |= RF_RECORD_INHERITED;
+  record->start = rf_cycles();
+}
+
 /* Where the start is to be noted, which is known last of all; NULL: nothing waits. */
 static struct pending *wait_for_result(const struct rf_checker *checker, struct rf_record *record,
                                        const struct rf_call *call) {
@@ -133,9 +151,13 @@ RF_PRESERVE_ALL void rf_checked_enter(struct rf_record *record, struct rf_saved_
   const struct rf_checker *checker = rf_full_checker(record->id);
   struct rf_call call = {saved, record->position + sizeof(uintptr_t)};
   struct pending *pending = NULL;
-  uint64_t began = rf_cost_begin(record->slot);
   saved->verdict = RF_VERDICT_RUN;
-  if (LIKELY(checker && !rf_tls.internal) && !passed_over(checker)) {
+  if (checker && !rf_tls.internal && passed_over(checker)) {
+    pass_over(record);
+    return;
+  }
+  uint64_t began = rf_cost_begin(record->slot);
+  if (LIKELY(checker && !rf_tls.internal)) {
     if (__builtin_expect(violated(checker, false, &call) != 0, 0)) react(checker, saved);
     bool runs = saved->verdict == RF_VERDICT_RUN;
     if (runs && checker->needs_return) pending = wait_for_result(checker, record, &call);

@@ -47,7 +47,7 @@ struct rf_checker {
   enum rf_reaction reaction;
   struct rf_substitute substitute;
   rf_violation_callback *callback;
-  uint64_t after, seen; /* the first calls are passed over */
+  uint64_t after, seen; /* the first calls are passed over: counted, but neither timed nor looked at */
   struct rf_keep keep;
 };
 
@@ -60,6 +60,9 @@ void rf_violation_callback_run(const struct rf_checker *checker, const struct rf
                                const struct rf_finding *finding);
 void rf_violation_set_abort(rf_violation_abort *function);
 void rf_violation_end_process(void);
+
+/* call.c: before a function with after is called, and in a forked child with a new recording. */
+void rf_passed_over_start(void);
 
 /* keep.c: offers a call that took so long. */
 void rf_keep_offer(const struct rf_checker *checker, uint64_t duration, uint64_t now,

@@ -48,9 +48,11 @@ static void make_spans(void) {
     if (state.sets.span[i]->point[0].span) state.sets.span[i]->span = rf_span_new(&state.sets.span[i]->plan);
 }
 
-static bool carries_something(const struct rf_rule_set *set) {
+static bool looks_at_calls(const struct rf_rule_set *set) {
   return set->rules || set->points || set->keep_ns;
 }
+
+static bool carries_something(const struct rf_rule_set *set) { return looks_at_calls(set) || set->after; }
 
 static void prepare(const struct rf_module *module, const struct rf_select_function *functions, size_t count);
 static const void *make(uint32_t id, const struct rf_module *module,
@@ -70,6 +72,7 @@ const struct rf_select_rules *rf_validate_start(const struct rf_validate_plan *p
     any = any || carries_something(&state.sets.set[i]);
   }
   make_spans();
+  rf_passed_over_start();
   state.rules =
       (struct rf_select_rules){patterns, patterns + state.sets.sets, state.sets.sets, prepare, make};
   return any ? &state.rules : NULL;
@@ -105,7 +108,7 @@ static const struct rf_rule_set *set_with_signature(const struct rf_select_funct
 static bool needs_types(const struct rf_select_function *function) {
   if (set_with_signature(function)) return false;
   for (size_t i = 0; i < function->set_count; i++)
-    if (carries_something(set_at(function, i))) return true;
+    if (looks_at_calls(set_at(function, i))) return true;
   return false;
 }
 
@@ -327,6 +330,7 @@ static void record_checker(const struct listed *listed) {
 }
 
 void rf_validate_record_again(void) {
+  rf_passed_over_start();
   for (const struct listed *listed = state.checkers; listed; listed = listed->next) record_checker(listed);
   rf_spans_record_again();
 }
@@ -375,7 +379,8 @@ static const void *make(uint32_t id, const struct rf_module *module,
   if (!divide_checks(&m)) return NULL;
   find_stack_words(m.checker);
   m.checker->needs_return = returns_matter(m.checker);
-  if (!m.checks.count && !m.checker->point_count && !m.checker->keep.threshold) return NULL;
+  if (!m.checks.count && !m.checker->point_count && !m.checker->keep.threshold && !m.checker->after)
+    return NULL;
   listed->checker = m.checker;
   listed->next = state.checkers;
   state.checkers = listed;
