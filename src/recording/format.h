@@ -233,6 +233,7 @@ struct rf_slot {
   uint32_t cost_gap,
       cost_weight;   /* calls before the next one whose rules are timed, and what that stands for */
   uint64_t sum_high; /* deep recursion, and many spans in flight, take more than 2^64 cycles in a few days */
+  uint64_t inner_weights; /* of weights: calls made by their own function, which are not in sum_outer */
 };
 
 /* Of all recorded durations. */

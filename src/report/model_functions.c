@@ -210,7 +210,8 @@ static void add_durations(struct accumulator *a, const struct rf_header *h, cons
   double sum_s = corrected((double)rf_slot_sum(slot), inside * n, unit);
   join_moments(&a->weight, &a->sum_s, &a->m2, weight * n, weight * sum_s,
                weight * squared_deviations(slot) * unit * unit);
-  a->sum_outer_s += weight * corrected((double)slot->sum_outer, inside * n, unit);
+  double outer = slot->inner_weights < slot->weights ? (double)(slot->weights - slot->inner_weights) : 0;
+  a->sum_outer_s += weight * corrected((double)slot->sum_outer, inside * outer, unit);
   a->sum_self_s += weight * corrected(self_units(slot), inside * n, unit);
   if (slot->min <= slot->max) {
     a->min_s = rf_min_known(a->min_s, corrected((double)slot->min, inside, unit));

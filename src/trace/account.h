@@ -50,10 +50,12 @@ static inline void rf_slot_add(struct rf_slot *slot, uint64_t duration, uint64_t
   slot->weight_squares += weight * weight;
   if (__builtin_expect(__builtin_add_overflow(slot->sum, weight * duration, &slot->sum), 0)) slot->sum_high++;
   slot->sum_self += weight * (duration > child ? duration - child : 0);
-  if (--slot->depth == 0)
+  if (--slot->depth == 0) {
     slot->sum_outer += weight * duration;
-  else
+  } else {
+    slot->inner_weights += weight;
     slot->next |= RF_RECORD_RECURSIVE;
+  }
   unsigned __int128 square = (unsigned __int128)duration * duration * weight;
   uint64_t low = slot->square_low + (uint64_t)square;
   slot->square_high += (uint64_t)(square >> 64) + (low < slot->square_low);

@@ -81,11 +81,14 @@ static inline bool credit_caller(struct rf_thread *thread, struct rf_record *rec
   if (LIKELY(callers)) {
     if (rf_edges_on) rf_edge_add(record, caller, duration);
     callers->sum_children += amount;
-    if (LIKELY(inner_known)) return false;
     if (caller == record->id) return true;
+    if (LIKELY(inner_known)) return false;
   }
-  struct rf_walk_order order = {
-      .duration = duration, .given = rf_walk_time(thread, amount), .rbp = rbp, .credited = callers != NULL};
+  struct rf_walk_order order = {.duration = duration,
+                                .amount = amount,
+                                .given = rf_walk_time(thread, amount),
+                                .rbp = rbp,
+                                .credited = callers != NULL};
   if (order.given) rf_preserved_on_own_stack((uintptr_t)record, (uintptr_t)&order, 0, rf_callers_walk);
   return false;
 }
@@ -111,8 +114,12 @@ RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t clock, uintptr_t
       else
         inner = credit_caller(thread, record, duration, rbp);
       rf_slot_add(slot, duration, record->child, counter, rf_weight(flags));
-      /* No timed call of it is around, but one that was merely counted. */
-      if (inner && slot->depth == 0) slot->sum_outer -= rf_weight(flags) * duration;
+      if (inner && slot->depth == 0) {
+        /* No timed call of it is around, but one that was merely counted. */
+        slot->sum_outer -= rf_weight(flags) * duration;
+        slot->inner_weights += rf_weight(flags);
+        slot->next |= RF_RECORD_RECURSIVE;
+      }
       if (flags & RF_RECORD_PACED) rf_pace(thread, slot, clock, flags);
       record->flags = 0;
       record->position = RF_RECORD_FREE;
@@ -218,10 +225,12 @@ static void make_octave_for(struct rf_slot *slot, uint64_t duration) {
   rf_with_vectors_saved(make_octave, (uintptr_t)slot, rf_bucket_of(duration).octave);
 }
 
-/* Flags and weight of the call that begins: the weight is this one call's. */
+/* Flags and weight of the call that begins: the weight is this one call's. As in the assembly's way in. */
 static inline uint32_t take_next(struct rf_slot *slot) {
-  uint32_t next = slot->next;
+  uint32_t next = slot->next, weight = next >> RF_RECORD_WEIGHT_SHIFT;
+  if (LIKELY(!weight)) return next;
   slot->next = next & ((1u << RF_RECORD_WEIGHT_SHIFT) - 1);
+  if (next & RF_RECORD_RECURSIVE) rf_pace_nested(slot, weight);
   return next;
 }
 

@@ -67,6 +67,22 @@ static struct callers look(const struct walk *walk, struct rf_record *record) {
   return callers;
 }
 
+/*
+ * The depth knows timed calls only: what it takes for an outermost call lies within one that was merely
+ * counted. A walk that stands for more time than the call it was made for stands for as many more such calls.
+ */
+static void move_inside(struct rf_slot *slot, const struct rf_record *record,
+                        const struct rf_walk_order *order) {
+  uint64_t weight = rf_weight(record->flags), time = weight * order->duration;
+  if (order->given > order->amount) {
+    uint64_t times = (order->given << 8) / (order->amount | 1);
+    weight = weight * times >> 8;
+    time = time * times >> 8;
+  }
+  slot->sum_outer -= time < slot->sum_outer ? time : slot->sum_outer;
+  slot->inner_weights += weight;
+}
+
 static void account(struct callers callers, bool whole, struct rf_record *record,
                     const struct rf_walk_order *order) {
   struct rf_slot *slot = record->slot;
@@ -78,9 +94,7 @@ static void account(struct callers callers, bool whole, struct rf_record *record
   }
   if (!whole && ((!callers.found && !order->credited) || (recursive && !callers.inner)))
     slot->lost_children += given;
-  /* The depth knows timed calls only: what it takes for outermost calls lies within ones that were merely
-   * counted. */
-  if (callers.inner && slot->depth == 1) slot->sum_outer -= given < slot->sum_outer ? given : slot->sum_outer;
+  if (callers.inner && slot->depth == 1) move_inside(slot, record, order);
 }
 
 /* As far as needed: the nearest timed caller is mostly some frames away. */

@@ -12,10 +12,10 @@
 struct rf_record;
 
 struct rf_walk_order {
-  uint64_t duration,
-      given;     /* given: the time that the walk gives out, which stands for calls not walked for, too */
-  uintptr_t rbp; /* the caller's */
-  bool credited; /* the nearest timed caller has its share: only recursion is looked for */
+  uint64_t duration, amount, /* of its callers' time that is the call's, and of those it stands for */
+      given;                 /* what the walk gives out, which stands for calls not walked for, too */
+  uintptr_t rbp;             /* the caller's */
+  bool credited;             /* the nearest timed caller has its share: only recursion is looked for */
 };
 
 /*

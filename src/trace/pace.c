@@ -10,6 +10,7 @@
         sum */
 #define LONGEST_INTERVAL (1ull << 36)
 #define MOST_WALK_SCALE 20
+#define FRACTION 16 /* bits behind the point of a drawn number */
 
 uint64_t rf_pace_base_interval, rf_pace_probe_cost;
 static uint64_t budget_share; /* in 1/65536; 0: no budget */
@@ -58,7 +59,7 @@ static int bits_of(uint64_t value) { return value ? 64 - __builtin_clzll(value) 
  * Long calls weigh most in every sum and are cheap to time, measured by their length: so the greater a
  * function's root mean square is beside the interval, the more of its calls are timed (as in Neyman's
  * allocation), in powers of two. A function whose calls are mostly short and sometimes very long keeps its
- * totals that way.
+ * totals that way; what that takes is the budget's, so that the interval rises until both agree.
  */
 static int longness(const struct rf_slot *slot, uint64_t least) {
   int squares = slot->square_high ? 64 + bits_of(slot->square_high) : bits_of(slot->square_low);
@@ -66,33 +67,85 @@ static int longness(const struct rf_slot *slot, uint64_t least) {
   return surplus < 0 ? 0 : surplus;
 }
 
+/*
+ * Exponential with mean 1, from 32 random bits: minus their logarithm, whose curve between powers of two is a
+ * parabola here (1% off at most, the mean kept).
+ */
+static uint64_t draw_exponential(struct rf_thread *thread) {
+  enum { BEND = 22532, LN2 = 45426 }; /* 0.3438 and ln 2, in 1/65536 */
+  uint64_t bits = rf_pace_draw(thread) << 32 | 1u << 31;
+  int zeros = __builtin_clzll(bits);
+  uint64_t m = bits << zeros << 1 >> (64 - FRACTION), one = 1u << FRACTION;
+  uint64_t log2 = m + (m * (one - m) >> FRACTION) * BEND / one;
+  return (((uint64_t)(zeros + 1) << FRACTION) - log2) * LN2 >> FRACTION;
+}
+
+/*
+ * Geometric with mean weight - 1: each call's chance to be timed is 1/weight whatever the calls before it
+ * were, so no pattern of calls (recursion has one) can agree with the gaps. A geometric number is the whole
+ * part of an exponential one with the mean 1 / ln(weight / (weight - 1)), here by its series.
+ */
+static uint64_t draw_gap(struct rf_thread *thread, uint64_t weight) {
+  uint64_t one = 1u << FRACTION;
+  uint64_t mean = weight * one - one / 2 - one / (12 * weight - 6);
+  return draw_exponential(thread) * mean >> (2 * FRACTION);
+}
+
+static int64_t *countdown_of(const struct rf_thread *thread, const struct rf_slot *slot) {
+  if (!thread->countdowns || slot->function >= rf_countdown_capacity) return NULL;
+  return (int64_t *)((uintptr_t)rf_no_countdowns + thread->countdowns) + slot->function;
+}
+
+/* In place of what was left of an earlier gap, which says nothing of the calls to come. One exchange and one
+ * addition, so a handler's calls in between are counted. */
+static void set_gap(struct rf_slot *slot, int64_t *countdown, uint64_t gap) {
+  /* the stub goes on to the entry when it gets to 0 */
+  int64_t left = __atomic_exchange_n(countdown, (int64_t)gap + 1, __ATOMIC_RELAXED) - 1;
+  slot->counted += gap - (left > 0 ? (uint64_t)left : 0);
+}
+
+static void set_weight(struct rf_slot *slot, uint64_t weight) {
+  uint32_t flags = slot->next & ((1u << RF_RECORD_WEIGHT_SHIFT) - 1);
+  slot->next = flags | (uint32_t)weight << RF_RECORD_WEIGHT_SHIFT;
+}
+
+RF_PRESERVE_ALL void rf_pace_nested(struct rf_slot *slot, uint64_t weight) {
+  struct rf_thread *thread = rf_tls.self;
+  int64_t *countdown = countdown_of(thread, slot);
+  if (!countdown) return;
+  set_gap(slot, countdown, draw_gap(thread, weight));
+  set_weight(slot, weight);
+}
+
+/* How many calls the next timed one is to stand for; under 2: all are timed. */
+static uint64_t next_weight(struct rf_thread *thread, const struct rf_slot *slot, uint64_t spacing) {
+  uint64_t least = thread->least_interval, trusted = slot->durations / TRUST;
+  uint64_t weight = least / spacing >> longness(slot, least);
+  if (weight > trusted) {
+    weight = trusted;
+    /* A function's first calls are no reason to time others more seldom. */
+    if (thread->window_cost >= rf_pace_probe_cost) thread->window_cost -= rf_pace_probe_cost;
+  }
+  return weight < MOST_WEIGHT ? weight : MOST_WEIGHT;
+}
+
 RF_PRESERVE_ALL void rf_pace_thin(struct rf_thread *thread, struct rf_slot *slot, uint64_t now,
                                   uint64_t ended) {
-  int64_t *countdown = (int64_t *)((uintptr_t)rf_no_countdowns + thread->countdowns) + slot->function;
-  bool possible = thread->countdowns && slot->function < rf_countdown_capacity;
-  /* An inner call of a recursive function has drawn already; or a gap that an ended thread drew goes on, of
-   * which this call, its successor's first, saw nothing. */
-  if (slot->next >> RF_RECORD_WEIGHT_SHIFT || (possible && *countdown > 1)) return;
-  uint64_t spacing = spacing_of(slot, now, ended), least = thread->least_interval;
+  uint64_t weight = next_weight(thread, slot, spacing_of(slot, now, ended));
+  int64_t *countdown = countdown_of(thread, slot);
   slot->last_exit = now;
-  uint64_t wanted = least / spacing, weight = wanted >> longness(slot, least);
-  if (weight > slot->durations / TRUST) weight = slot->durations / TRUST;
-  if (weight > MOST_WEIGHT) weight = MOST_WEIGHT;
-  /* What is timed for other reasons than the interval must not drive the interval up. */
-  if (weight < wanted && thread->window_cost >= rf_pace_probe_cost) thread->window_cost -= rf_pace_probe_cost;
-  uint32_t flags = slot->next & ((1u << RF_RECORD_WEIGHT_SHIFT) - 1);
-  if (weight < 2 || !possible) {
-    slot->next = flags;
+  if (!countdown) return;
+  if (weight < 2) {
+    set_weight(slot, 0);
+    if (*countdown > 0) set_gap(slot, countdown, 0);
     return;
   }
-  uint64_t gap = rf_pace_draw(thread) * (2 * weight - 1) >> 32; /* 0 to 2 weight - 2, mean weight - 1 */
   /* Drawing, and the jump at the gap's end that no processor foresees, take somewhat more than the probe
    * itself (measured). */
   thread->window_cost += rf_pace_probe_cost + rf_pace_probe_cost / 4;
   thread->thinning = true;
-  slot->next = flags | (uint32_t)weight << RF_RECORD_WEIGHT_SHIFT;
-  slot->counted += gap;
-  *countdown = (int64_t)gap + 1; /* the stub goes on to the entry when it gets to 0 */
+  set_weight(slot, weight);
+  set_gap(slot, countdown, draw_gap(thread, weight));
 }
 
 void rf_pace_start(uint32_t share, uint64_t probe_cost) {

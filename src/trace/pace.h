@@ -4,11 +4,13 @@
  * at about that interval, at random, whatever their number of calls (water filling). The interval follows the
  * share that the thread's probes really take.
  *
- *   exit of a timed call ─▶ calls come faster than the interval? ─▶ draw a gap ─▶ countdown = gap, weight =
- * mean gap + 1 └─▶ every 2^21 cycles: interval ×= share / budget
+ *   exit of a timed call ─▶ calls come faster than the interval? ─▶ weight = interval / time between calls,
+ *                            gap drawn at random, mean weight - 1 ─▶ countdown = gap; every 2^21 cycles:
+ *                            interval ×= share / budget
  *
- * The gap is drawn before the calls it skips, so a call's being timed says nothing of its duration. General
- * registers only.
+ * A gap is drawn before the calls it skips, and is geometric, so a call's being timed says nothing of its
+ * duration or of the calls around it. The calls that a recursive function makes of itself while one of its
+ * calls is timed are thinned like others: its entry draws the next gap. General registers only.
  */
 #pragma once
 
@@ -42,6 +44,8 @@ static inline uint64_t rf_pace_draw(struct rf_thread *thread) {
 /* Draws a gap for a function whose calls come too fast; weight: of the call that ends. */
 RF_PRESERVE_ALL void rf_pace_thin(struct rf_thread *thread, struct rf_slot *slot, uint64_t now,
                                   uint64_t weight);
+/* At the entry of a timed call of that weight, of a recursive function: draws the gap for calls in it. */
+RF_PRESERVE_ALL void rf_pace_nested(struct rf_slot *slot, uint64_t weight);
 /* Sets the thread's interval by what its probes took in the window that ends now. */
 RF_PRESERVE_ALL void rf_pace_adjust(struct rf_thread *thread, uint64_t now);
 

@@ -93,9 +93,8 @@
   mov r11d, [rdx+RF_SLOT_NEXT]
   mov [rax+RF_RECORD_FLAGS], r11d
   shr r11d, RF_RECORD_WEIGHT_SHIFT
-  jz .Lweighted\kind
-  mov word ptr [rdx+RF_SLOT_NEXT+1], 0  /* a weight is one call's; those in it that get here stand for themselves */
-.Lweighted\kind:
+  jnz .Lweighted\kind
+.Lweighed\kind:
   xor r11d, r11d
   mov [rax+RF_RECORD_CHILD], r11
   mov r11d, [rsp]
@@ -306,6 +305,26 @@ rf_enter_checked:
   .cfi_restore_state
 .endm
 
+  /* A weight is one call's. Those in it that get here stand for themselves; a recursive function's are thinned, too. */
+.macro way_weighted kind
+.Lweighted\kind:
+  mov word ptr [rdx+RF_SLOT_NEXT+1], 0
+  test byte ptr [rdx+RF_SLOT_NEXT], RF_RECORD_RECURSIVE
+  jz .Lweighed\kind
+  mov [rsp-48], rdi
+  mov [rsp-56], rsi
+  mov rdi, rdx
+  mov esi, r11d
+  sub rsp, 64
+  .cfi_adjust_cfa_offset 64
+  call rf_pace_nested                   /* (slot, weight); preserves every register */
+  add rsp, 64
+  .cfi_adjust_cfa_offset -64
+  mov rdi, [rsp-48]
+  mov rsi, [rsp-56]
+  jmp .Lweighed\kind
+.endm
+
   /* Everything rare. The frame: saved scratch registers; C then goes on on one of Refunc's own stacks. */
 .macro way_slow kind
 .Lslow\kind:
@@ -341,6 +360,9 @@ rf_enter_checked:
   jmp .Lbypass                          /* 1: run the body untimed */
 .endm
 
+  way_weighted _plain
+  way_weighted _full
+  way_weighted _checked
   way_tail _plain
   way_tail _full
   way_tail _checked

@@ -20,6 +20,7 @@
 #define RF_RECORD_ID 60
 #define RF_RECORD_WEIGHT_SHIFT 8 /* in flags */
 
+#define RF_RECORD_RECURSIVE 32    /* of its function several calls have been in flight at once */
 #define RF_RECORD_FLAG_CHECKED 64 /* rules wait for the result */
 
 #define RF_SLOT_ENTERED 8
@@ -43,7 +44,6 @@ enum rf_record_flag {
       16, /* under timing.budget; the bits above the low byte are the call's weight, 0 meaning 1 */
   RF_RECORD_CHECKED = RF_RECORD_FLAG_CHECKED, /* src/validate looks at the result */
 };
-#define RF_RECORD_RECURSIVE 32 /* of its function several calls have been in flight at once */
 
 struct rf_slot;
 struct rf_thread;
