@@ -202,6 +202,7 @@ struct rf_thread_entry {
  * they are unbiased whatever changed over time. Calls = entered + counted - (countdown - 1, where above 0):
  * counted is announced ahead, so that a merely counted call costs one decrement.
  */
+#define RF_ROOMS 8
 struct rf_slot {
   uint32_t function;                /* id */
   uint32_t threads;                 /* how many of the entry's owners called it */
@@ -234,6 +235,8 @@ struct rf_slot {
       cost_weight;   /* calls before the next one whose rules are timed, and what that stands for */
   uint64_t sum_high; /* deep recursion, and many spans in flight, take more than 2^64 cycles in a few days */
   uint64_t inner_weights; /* of weights: calls made by their own function, which are not in sum_outer */
+  uint64_t
+      room[RF_ROOMS]; /* the writer's: time in long gaps that calls merely counted may have taken, cycles */
 };
 
 /* Of all recorded durations. */

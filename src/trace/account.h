@@ -42,21 +42,22 @@ static inline uint64_t rf_weight(uint32_t flags) {
   return weight ? weight : 1;
 }
 
-/* weight: of the call. counter may be NULL when the recording is full: the rest is counted all the same. */
-static inline void rf_slot_add(struct rf_slot *slot, uint64_t duration, uint64_t child, uint64_t *counter,
-                               uint64_t weight) {
+/* plausible: the duration as far as it may count weight times (rf_pace_plausible). counter may be NULL when
+ * the recording is full: the rest is counted all the same. */
+static inline void rf_slot_add(struct rf_slot *slot, uint64_t duration, uint64_t plausible, uint64_t child,
+                               uint64_t *counter, uint64_t weight) {
   slot->durations++;
   slot->weights += weight;
   slot->weight_squares += weight * weight;
-  if (__builtin_expect(__builtin_add_overflow(slot->sum, weight * duration, &slot->sum), 0)) slot->sum_high++;
-  slot->sum_self += weight * (duration > child ? duration - child : 0);
+  if (__builtin_expect(__builtin_add_overflow(slot->sum, weight * plausible, &slot->sum), 0)) slot->sum_high++;
+  slot->sum_self += weight * (plausible > child ? plausible - child : 0);
   if (--slot->depth == 0) {
-    slot->sum_outer += weight * duration;
+    slot->sum_outer += weight * plausible;
   } else {
     slot->inner_weights += weight;
     slot->next |= RF_RECORD_RECURSIVE;
   }
-  unsigned __int128 square = (unsigned __int128)duration * duration * weight;
+  unsigned __int128 square = (unsigned __int128)plausible * plausible * weight;
   uint64_t low = slot->square_low + (uint64_t)square;
   slot->square_high += (uint64_t)(square >> 64) + (low < slot->square_low);
   slot->square_low = low;

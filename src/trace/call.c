@@ -56,6 +56,14 @@ uintptr_t rf_blocked_on_own_stack(uintptr_t a, uintptr_t b, uintptr_t c, void *f
 
 /* ---- exit ---- */
 
+/* Of a call that stands for others, too. cycles: now; 0: on other clocks the gap between calls says nothing.
+ */
+static inline uint64_t plausible_of(struct rf_slot *slot, uint32_t flags, uint64_t cycles,
+                                    uint64_t duration) {
+  uint64_t weight = rf_weight(flags);
+  return LIKELY(weight == 1 || !cycles) ? duration : rf_pace_plausible(slot, cycles, duration, weight);
+}
+
 #define RARE_FLAGS (RF_RECORD_UNWOUND | RF_RECORD_FOREIGN | RF_RECORD_INHERITED)
 
 /* While every call is timed, the caller is the record below's function. */
@@ -108,16 +116,18 @@ RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t clock, uintptr_t
     uint64_t *counter = rf_slot_counter(slot, duration);
     if (LIKELY(counter)) {
       if (__builtin_expect(rf_edges_on, 0)) note_edge(thread, record, duration);
+      uint64_t weight = rf_weight(flags),
+               plausible = plausible_of(slot, flags, flags & RF_RECORD_FULL ? 0 : clock, duration);
       bool inner = false;
       if (LIKELY(!thread->thinning))
         record[-1].child += duration + rf_probe_cycles.outside;
       else
-        inner = credit_caller(thread, record, duration, rbp);
-      rf_slot_add(slot, duration, record->child, counter, rf_weight(flags));
+        inner = credit_caller(thread, record, plausible, rbp);
+      rf_slot_add(slot, duration, plausible, record->child, counter, weight);
       if (inner && slot->depth == 0) {
         /* No timed call of it is around, but one that was merely counted. */
-        slot->sum_outer -= rf_weight(flags) * duration;
-        slot->inner_weights += rf_weight(flags);
+        slot->sum_outer -= weight * plausible;
+        slot->inner_weights += weight;
         slot->next |= RF_RECORD_RECURSIVE;
       }
       if (flags & RF_RECORD_PACED) rf_pace(thread, slot, clock, flags);
@@ -132,7 +142,7 @@ RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t clock, uintptr_t
     now = record->body;
   }
   record->flags &= ~(uint32_t)RF_RECORD_FULL; /* it is done */
-  rf_preserved_on_own_stack((uintptr_t)record, now, 0, rf_exit_rare);
+  rf_preserved_on_own_stack((uintptr_t)record, now, flags & RF_RECORD_FULL ? 0 : clock, rf_exit_rare);
 }
 
 static void make_octave(struct rf_slot *slot, uint32_t octave) {
@@ -144,10 +154,11 @@ static void make_octave(struct rf_slot *slot, uint32_t octave) {
 }
 
 /* A duration with all that may be missing for it. */
-static void add_duration(struct rf_slot *slot, uint64_t duration, uint64_t child, uint64_t weight) {
+static void add_duration(struct rf_slot *slot, uint64_t duration, uint64_t plausible, uint64_t child,
+                         uint64_t weight) {
   if (!rf_slot_counter(slot, duration))
     rf_with_vectors_saved(make_octave, (uintptr_t)slot, rf_bucket_of(duration).octave);
-  rf_slot_add(slot, duration, child, rf_slot_counter(slot, duration), weight);
+  rf_slot_add(slot, duration, plausible, child, rf_slot_counter(slot, duration), weight);
 }
 
 /* Ends a call that will not return. With a mark of the personality its end is known, else it counts without a
@@ -160,7 +171,7 @@ static void close_dead(struct rf_record *record) {
     if (record->flags & RF_RECORD_UNWOUND) {
       uint64_t duration = record->body > record->start ? record->body - record->start : 0;
       note_edge(rf_tls.self, record, duration);
-      add_duration(slot, duration, record->child, rf_weight(record->flags));
+      add_duration(slot, duration, duration, record->child, rf_weight(record->flags));
       struct rf_record *below = record->flags & RF_RECORD_FOREIGN ? NULL : rf_record_below(record);
       if (below) below->child += duration + rf_probe_cycles.outside;
     } else if (slot->depth) {
@@ -179,7 +190,7 @@ static void close_above(struct rf_record *record) {
 
 static struct rf_slot *slot_for(struct rf_thread *thread, uint32_t id);
 
-static void exit_foreign(struct rf_record *record, uint64_t now) {
+static void exit_foreign(struct rf_record *record, uint64_t now, uint64_t cycles) {
   struct rf_thread *thread = rf_thread_get();
   struct rf_slot *slot = record->slot;
   if (slot && thread && !(record->flags & RF_RECORD_INHERITED)) {
@@ -189,14 +200,15 @@ static void exit_foreign(struct rf_record *record, uint64_t now) {
       mine->depth++;
     }
     if (!mine) mine = slot;
-    add_duration(mine, now > record->start ? now - record->start : 0, record->child,
+    uint64_t duration = now > record->start ? now - record->start : 0;
+    add_duration(mine, duration, plausible_of(mine, record->flags, cycles, duration), record->child,
                  rf_weight(record->flags));
     if (record->flags & RF_RECORD_PACED) rf_pace(thread, mine, rf_cycles(), record->flags);
   }
   rf_foreign_give(record);
 }
 
-static void exit_own(struct rf_record *record, uint64_t now) {
+static void exit_own(struct rf_record *record, uint64_t now, uint64_t cycles) {
   close_above(record);
   struct rf_slot *slot = record->slot;
   if (slot && !(record->flags & RF_RECORD_INHERITED)) {
@@ -204,20 +216,22 @@ static void exit_own(struct rf_record *record, uint64_t now) {
     struct rf_record *below = rf_record_below(record);
     if (below) below->child += duration + rf_probe_cycles.outside;
     note_edge(rf_tls.self, record, duration);
-    add_duration(slot, duration, record->child, rf_weight(record->flags));
+    add_duration(slot, duration, plausible_of(slot, record->flags, cycles, duration), record->child,
+                 rf_weight(record->flags));
   }
   record->flags = 0;
   record->position = RF_RECORD_FREE;
   rf_tls.top = (char *)record;
 }
 
-void rf_exit_rare(struct rf_record *record, uint64_t now) {
+/* cycles: what the time stamp counter says; 0: now is on another clock. */
+void rf_exit_rare(struct rf_record *record, uint64_t now, uint64_t cycles) {
   rf_tls.internal++;
   if (rf_threads_forked()) rf_with_vectors_saved(rf_thread_get, 0, 0);
   if (record->flags & RF_RECORD_FOREIGN)
-    exit_foreign(record, now);
+    exit_foreign(record, now, cycles);
   else
-    exit_own(record, now);
+    exit_own(record, now, cycles);
   rf_tls.internal--;
 }
 
@@ -259,7 +273,9 @@ RF_PRESERVE_ALL void rf_tail_plain(struct rf_record *record, uint32_t id, uint64
   if (LIKELY(ended && !(record->flags & RF_RECORD_INHERITED))) {
     if (!rf_slot_counter(ended, duration))
       rf_preserved_on_own_stack((uintptr_t)ended, duration, 0, make_octave_for);
-    rf_slot_add(ended, duration, record->child, rf_slot_counter(ended, duration), rf_weight(record->flags));
+    rf_slot_add(ended, duration,
+                plausible_of(ended, record->flags, record->flags & RF_RECORD_FULL ? 0 : now, duration),
+                record->child, rf_slot_counter(ended, duration), rf_weight(record->flags));
     if (!(record->flags & RF_RECORD_FOREIGN)) record[-1].child += duration + rf_probe_cycles.outside;
     note_edge(rf_tls.self, record, duration);
     if (record->flags & RF_RECORD_PACED) rf_pace(rf_tls.self, ended, now, record->flags);
@@ -401,7 +417,7 @@ struct rf_slot *rf_calls_slot(struct rf_thread *thread, uint32_t id) {
   return LIKELY(slot) ? slot : slot_slowly(thread, id);
 }
 
-void rf_calls_add(struct rf_slot *slot, uint64_t duration) { add_duration(slot, duration, 0, 1); }
+void rf_calls_add(struct rf_slot *slot, uint64_t duration) { add_duration(slot, duration, duration, 0, 1); }
 
 uintptr_t rf_enter_slow(uint32_t id, uintptr_t position, struct rf_record *rbx) {
   if (rf_tls.internal || silent || id >= function_count) return RF_ENTER_BYPASS;

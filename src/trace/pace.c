@@ -2,6 +2,7 @@
 #include "trace/pace.h"
 
 #include "recording/threads.h"
+#include "trace/account.h"
 
 #define MOST_WEIGHT 0xffffu
 #define LONG_BITS 1 /* a root mean square of up to twice the interval is not long */
@@ -46,9 +47,11 @@ RF_PRESERVE_ALL void rf_pace_adjust(struct rf_thread *thread, uint64_t now) {
   thread->least_interval = interval < LONGEST_INTERVAL ? interval : LONGEST_INTERVAL;
 }
 
-/* Smoothed, since a drawn gap is anything between none and twice its mean. */
+/* Smoothed, since a drawn gap is anything, and deaf to single long calls, behind which everything would be
+ * timed. */
 static uint64_t spacing_of(struct rf_slot *slot, uint64_t now, uint64_t weight) {
   uint64_t apart = (now - slot->last_exit) / (weight ? weight : 1);
+  if (slot->spacing && apart > 16 * slot->spacing) apart = 16 * slot->spacing;
   slot->spacing = slot->spacing ? (7 * slot->spacing + apart) / 8 : apart;
   return slot->spacing ? slot->spacing : 1;
 }
@@ -115,6 +118,36 @@ RF_PRESERVE_ALL void rf_pace_nested(struct rf_slot *slot, uint64_t weight) {
   if (!countdown) return;
   set_gap(slot, countdown, draw_gap(thread, weight));
   set_weight(slot, weight);
+}
+
+#define LONG_GAP (1ull << 17) /* about 50 us: shorter calls are no trouble, whatever they stand for */
+
+/* A room is for gaps of one length and of up to four times it; the last for all longer ones. */
+static unsigned room_of(uint64_t cycles) {
+  unsigned room = (unsigned)(bits_of(cycles) - bits_of(LONG_GAP)) / 2;
+  return room < RF_ROOMS ? room : RF_ROOMS - 1;
+}
+
+/* What of the wanted time the rooms of gaps that were as long have left. */
+static uint64_t take_room(struct rf_slot *slot, uint64_t length, uint64_t wanted) {
+  uint64_t taken = 0;
+  for (unsigned i = room_of(length); i < RF_ROOMS && taken < wanted; i++) {
+    uint64_t part = wanted - taken < slot->room[i] ? wanted - taken : slot->room[i];
+    slot->room[i] -= part;
+    taken += part;
+  }
+  return taken;
+}
+
+RF_PRESERVE_ALL uint64_t rf_pace_plausible(struct rf_slot *slot, uint64_t now, uint64_t duration,
+                                           uint64_t weight) {
+  uint64_t gap = now - slot->last_exit;
+  if (gap < LONG_GAP || slot->next & RF_RECORD_RECURSIVE) return duration;
+  uint64_t inside = rf_probe_cycles.inside, body = duration > inside ? duration - inside : 0;
+  uint64_t whole = weight * body;
+  if (whole <= gap) slot->room[room_of(gap)] += gap - whole;
+  if (whole <= gap || body < LONG_GAP) return duration;
+  return (gap + take_room(slot, body, whole - gap)) / weight + inside;
 }
 
 /* How many calls the next timed one is to stand for; under 2: all are timed. */

@@ -49,6 +49,16 @@ RF_PRESERVE_ALL void rf_pace_nested(struct rf_slot *slot, uint64_t weight);
 /* Sets the thread's interval by what its probes took in the window that ends now. */
 RF_PRESERVE_ALL void rf_pace_adjust(struct rf_thread *thread, uint64_t now);
 
+/*
+ * A duration in cycles as it may count weight times. A rare long call (a preempted one, say) that is timed by
+ * chance would stand for weight as long ones, though the thread had no time for them. So it counts as what
+ * its own gap leaves room for, and earlier gaps that were as long, where no long call was seen: over time all
+ * long calls find their room, and the sum stays unbiased as far as it is possible. Not for recursive
+ * functions, whose calls contain each other. Before rf_pace(). Cost: 1 ns.
+ */
+RF_PRESERVE_ALL uint64_t rf_pace_plausible(struct rf_slot *slot, uint64_t now, uint64_t duration,
+                                           uint64_t weight);
+
 /* After a timed call of a paced function; flags: its record's. Cost: about 1 ns where calls come slowly. */
 static inline void rf_pace(struct rf_thread *thread, struct rf_slot *slot, uint64_t now, uint32_t flags) {
   thread->window_cost += rf_pace_probe_cost;

@@ -29,7 +29,7 @@ enum { RF_ENTER_RETRY = 0, RF_ENTER_BYPASS = 1 }; /* other answers: a filled rec
 
 uintptr_t rf_enter_slow(uint32_t id, uintptr_t position, struct rf_record *rbx);
 RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t now, uintptr_t rbp);
-void rf_exit_rare(struct rf_record *record, uint64_t now);
+void rf_exit_rare(struct rf_record *record, uint64_t now, uint64_t cycles);
 RF_PRESERVE_ALL void rf_tail_plain(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot);
 RF_PRESERVE_ALL void rf_tail_full(struct rf_record *record, uint32_t id, uint64_t now, struct rf_slot *slot);
 RF_PRESERVE_ALL void rf_tail_checked(struct rf_record *record, uint32_t id, uint64_t now,
