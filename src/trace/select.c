@@ -19,6 +19,7 @@
 #include "patch/patch.h"
 #include "recording/threads.h"
 #include "recording/writer.h"
+#include "trace/address_index.h"
 #include "trace/call.h"
 #include "trace/callers.h"
 #include "trace/full.h"
@@ -100,6 +101,8 @@ static struct {
   uint32_t count;              /* functions with an id */
   struct rf_traced *traced;    /* by id */
   size_t traced_capacity;
+  struct rf_address_index by_address; /* of those that were not unloaded, and of others */
+  uint32_t unloaded;
   struct seen_module *seen;
   size_t seen_count, seen_capacity;
   uint32_t sweep;
@@ -436,7 +439,8 @@ static bool remember(const struct sweep *s, const struct candidate *first, size_
                                .full = full_of_aliases(first, aliases),
                                .build_id_bytes = module->build_id_bytes};
   memcpy(traced->build_id, module->build_id, sizeof traced->build_id);
-  return traced->name && traced->path && traced->module && record_function(traced);
+  return traced->name && traced->path && traced->module && record_function(traced) &&
+         rf_address_index_put(&state.by_address, traced->address, state.count);
 }
 
 /* ---- patching ---- */
@@ -542,24 +546,10 @@ static void prepare_rules(struct sweep *s) {
   rf_free(list);
 }
 
-/*
- * Ids of functions that were met before. Functions mostly come back in the order in which they got their ids,
- * so the search begins behind the last one found.
- */
-static uint32_t find_traced(bool (*is_it)(const struct rf_traced *, const struct sweep *,
-                                          const struct candidate *),
-                            const struct sweep *s, const struct candidate *first) {
-  static uint32_t last;
-  for (uint32_t i = 0; i < state.count; i++) {
-    uint32_t id = (last + 1 + i) % state.count;
-    if (is_it(&state.traced[id], s, first)) return last = id;
-  }
-  return UINT32_MAX;
-}
-
-static bool is_here(const struct rf_traced *traced, const struct sweep *s, const struct candidate *first) {
-  (void)s;
-  return traced->address == first->address;
+/* The id of a function that is mapped and has one, or UINT32_MAX. */
+static uint32_t id_at(uintptr_t address) {
+  uint32_t id = rf_address_index_find(&state.by_address, address);
+  return id != UINT32_MAX && state.traced[id].address == address ? id : UINT32_MAX;
 }
 
 static bool was_unloaded(const struct rf_traced *traced, const struct sweep *s,
@@ -567,6 +557,17 @@ static bool was_unloaded(const struct rf_traced *traced, const struct sweep *s,
   return traced->gone & RF_FUNCTION_UNLOADED && traced->offset == first->address - s->module->load_address &&
          !strcmp(traced->path, s->module->path) && !strcmp(traced->name, first->name) &&
          !memcmp(traced->build_id, s->module->build_id, sizeof traced->build_id);
+}
+
+/* Functions mostly come back in the order in which they got their ids, so the search begins behind the last
+ * one found. */
+static uint32_t find_unloaded(const struct sweep *s, const struct candidate *first) {
+  static uint32_t last;
+  for (uint32_t i = 0; state.unloaded && i < state.count; i++) {
+    uint32_t id = (last + 1 + i) % state.count;
+    if (was_unloaded(&state.traced[id], s, first)) return last = id;
+  }
+  return UINT32_MAX;
 }
 
 /* A function that has an id and is mapped: it is timed, or was until it was removed. */
@@ -580,8 +581,9 @@ static void time_again(uint32_t id) {
 
 static bool come_back(uint32_t id, const struct candidate *first) {
   state.traced[id].address = first->address;
+  state.unloaded--;
   set_gone(&state.traced[id], 0);
-  return true;
+  return rf_address_index_put(&state.by_address, first->address, id);
 }
 
 static const char *patch(const struct sweep *s, const struct candidate *first, size_t aliases) {
@@ -590,9 +592,9 @@ static const char *patch(const struct sweep *s, const struct candidate *first, s
     const char *reason = rf_refuse_name(s->module->name, first[i].name);
     if (reason) return reason;
   }
-  uint32_t id = find_traced(is_here, s, first);
+  uint32_t id = id_at(first->address);
   if (id != UINT32_MAX) return time_again(id), NULL;
-  id = find_traced(was_unloaded, s, first);
+  id = find_unloaded(s, first);
   bool known = id != UINT32_MAX;
   if (!known) id = state.count;
   if (id >= RF_MOST_FUNCTIONS) return "more functions than Refunc can time at once";
@@ -720,6 +722,7 @@ static void forget_functions(const struct seen_module *module) {
         strcmp(traced->path, module->path) != 0)
       continue;
     traced->address = 0;
+    state.unloaded++;
     set_gone(traced, traced->gone | RF_FUNCTION_UNLOADED);
     rf_patch_forget(id);
   }
