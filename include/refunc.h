@@ -91,6 +91,9 @@ struct refunc_result {
   uint64_t faults, switches, read_bytes, write_bytes, sent_bytes, received_bytes;
   uint64_t validations, violations;
   char first_violation[128];
+  double gpu_ratio; /* with system: of the process's GPUs (2: two all the time), by the sampler's looks in the
+                       block; NaN: none */
+  uint64_t gpu_memory_bytes; /* at the end, or shortly before */
 };
 
 /* What a validator is shown: one value, or count elements. */

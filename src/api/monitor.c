@@ -30,7 +30,7 @@
 #define MARK 0x6d6f6e69746f7200u /* a monitor that was begun */
 
 struct usage {
-  uint64_t cpu_ns, faults, switches, read_bytes, write_bytes, sent, received;
+  uint64_t cpu_ns, faults, switches, read_bytes, write_bytes, sent, received, gpu_time, gpu_busy;
 };
 
 struct state {
@@ -60,7 +60,11 @@ static uint64_t ns_of(const struct timeval *time) {
 
 static void read_usage(const struct rf_thread *thread, struct usage *usage) {
   struct rusage now;
-  *usage = (struct usage){.sent = thread->entry->sent_bytes, .received = thread->entry->received_bytes};
+  const struct rf_header *header = rf_recording_header();
+  *usage = (struct usage){.sent = thread->entry->sent_bytes,
+                          .received = thread->entry->received_bytes,
+                          .gpu_time = header->gpu_time_ns,
+                          .gpu_busy = header->gpu_busy_ns};
   if (rf_quiet() || rf_syscall(SYS_getrusage, RUSAGE_THREAD, &now) != 0) return;
   usage->cpu_ns = ns_of(&now.ru_utime) + ns_of(&now.ru_stime);
   usage->faults = (uint64_t)(now.ru_minflt + now.ru_majflt);
@@ -98,10 +102,17 @@ static void end_memory(const struct state *state, struct refunc_result *result) 
   result->peak_rss_bytes = memory.peak_rss_bytes;
 }
 
+static void end_gpu(const struct usage *begin, const struct usage *end, struct refunc_result *result) {
+  if (end->gpu_time <= begin->gpu_time) return; /* the sampler did not look meanwhile, or saw none */
+  result->gpu_ratio = (double)(end->gpu_busy - begin->gpu_busy) / (double)(end->gpu_time - begin->gpu_time);
+  result->gpu_memory_bytes = rf_recording_header()->gpu_memory_bytes;
+}
+
 static void end_system(const struct state *state, struct refunc_result *result) {
   struct usage end;
   read_usage(state->thread, &end);
   const struct usage *begin = &state->usage;
+  end_gpu(begin, &end, result);
   if (!end.cpu_ns) return; /* could not be asked */
   result->cpu_s = (double)(end.cpu_ns - begin->cpu_ns) * 1e-9;
   result->faults = end.faults - begin->faults;
@@ -143,7 +154,7 @@ int rf_api_monitor_begin(struct refunc_monitor *monitor, const char *name,
 
 static void unknown(struct refunc_result *result) {
   memset(result, 0xff, sizeof *result); /* REFUNC_UNKNOWN */
-  result->wall_s = result->cpu_s = result->cpu_ratio = NAN;
+  result->wall_s = result->cpu_s = result->cpu_ratio = result->gpu_ratio = NAN;
   result->net_bytes = result->peak_bytes = INT64_MIN;
   result->validations = result->violations = 0;
   result->first_violation[0] = 0;

@@ -75,6 +75,14 @@ static void add_system(struct line *line, const struct refunc_result *result) {
   }
 }
 
+static void add_gpu(struct line *line, const struct refunc_result *result) {
+  if (isnan(result->gpu_ratio)) return;
+  add(line, ", GPU %.0f%%", result->gpu_ratio * 100);
+  if (!known(result->gpu_memory_bytes)) return;
+  add(line, " with ");
+  add_bytes(line, (double)result->gpu_memory_bytes);
+}
+
 static void add_all(struct line *line, const struct refunc_result *result) {
   char name[2 * sizeof result->name];
   rf_text_visible(name, sizeof name, result->name, strnlen(result->name, sizeof result->name));
@@ -83,6 +91,7 @@ static void add_all(struct line *line, const struct refunc_result *result) {
   if (!isnan(result->cpu_ratio)) add(line, ", CPU %.0f%%", result->cpu_ratio * 100);
   add_memory(line, result);
   add_system(line, result);
+  add_gpu(line, result);
   if (result->validations)
     add(line, ", %lu of %lu validations violated", (unsigned long)result->violations,
         (unsigned long)result->validations);
@@ -139,6 +148,8 @@ static void put_all(struct line *line, const struct refunc_result *result) {
   put_count(line, "write_bytes", result->write_bytes);
   put_count(line, "sent_bytes", result->sent_bytes);
   put_count(line, "received_bytes", result->received_bytes);
+  put_number(line, "gpu_ratio", result->gpu_ratio);
+  put_count(line, "gpu_memory_bytes", result->gpu_memory_bytes);
   put_count(line, "validations", result->validations);
   put_count(line, "violations", result->violations);
   add(line, ",");
@@ -164,6 +175,7 @@ int rf_api_result_summary(const struct refunc_result *result, char *text, size_t
   struct line line = {text, bytes, 0};
   struct refunc_result all;
   memset(&all, 0, sizeof all);
+  all.gpu_ratio = NAN; /* of an app whose struct ends before */
   memcpy(&all, result, result->size < sizeof all ? result->size : sizeof all);
   int error = errno;
   rf_internal_enter();

@@ -104,6 +104,9 @@ struct rf_header {
   /* In the process's memory, for base/change.h: a function, its stack's end and its mailbox; the library's
    * own code. 0: it takes none. */
   uint64_t change_entry, change_stack, change_box, code_low, code_high;
+  /* GPUs of the process: the time that looks at them stand for, that time multiplied by their utilization,
+   * and what memory they had at the last look (UINT64_MAX: not known). */
+  uint64_t gpu_time_ns, gpu_busy_ns, gpu_memory_bytes;
 };
 _Static_assert(sizeof(struct rf_header) <= RF_HEADER_BYTES, "the header has outgrown its page");
 
@@ -237,6 +240,7 @@ struct rf_slot {
   uint64_t inner_weights; /* of weights: calls made by their own function, which are not in sum_outer */
   uint64_t
       room[RF_ROOMS]; /* the writer's: time in long gaps that calls merely counted may have taken, cycles */
+  uint64_t gpu_time_ns, gpu_busy_ns; /* system: looks at the GPUs while it ran, as in the header */
 };
 
 /* Of all recorded durations. */

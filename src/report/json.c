@@ -151,7 +151,9 @@ static void put_function_system(struct rf_json *json, struct rf_report *report,
   bool counted = strcmp(rf_report_option(report, "system.network"), "off") != 0;
   put(&network, "sent_bytes", counted ? f->system.sent_bytes : NAN);
   put(&network, "received_bytes", counted ? f->system.received_bytes : NAN);
-  put(&scope, "gpu_ratio", f->system.gpu_ratio);
+  struct scope gpu = {json, report, "functions[].system",
+                      report->system.gpus ? "the sampler looked at no GPU while it ran" : "no GPU was seen"};
+  put(&gpu, "gpu_ratio", f->system.gpu_ratio);
   rf_json_close(json, '}');
 }
 

@@ -67,7 +67,7 @@ struct rf_function_heap {
 struct rf_function_system {
   double cpu_ratio, peak_rss_bytes, faults, switches, read_bytes, write_bytes, sent_bytes, received_bytes,
       gpu_ratio;
-  double cpu_s; /* what cpu_ratio is made of */
+  double cpu_s, gpu_busy_s, gpu_time_s; /* what cpu_ratio and gpu_ratio are made of */
 };
 
 struct rf_report_function {

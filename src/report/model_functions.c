@@ -227,6 +227,8 @@ static void add_heap_and_system(struct accumulator *a, const struct rf_slot *slo
   if (slot->heap_peak_bytes >= 0)
     a->heap.peak_bytes = rf_max_known(a->heap.peak_bytes, (double)slot->heap_peak_bytes);
   a->system.cpu_s += weight * (double)slot->cpu_ns * 1e-9;
+  a->system.gpu_busy_s += weight * (double)slot->gpu_busy_ns * 1e-9;
+  a->system.gpu_time_s += weight * (double)slot->gpu_time_ns * 1e-9;
   a->system.faults += weight * (double)slot->faults;
   a->system.switches += weight * (double)slot->switches;
   a->system.read_bytes += weight * (double)slot->read_bytes;
@@ -349,6 +351,8 @@ static void add_known_heap(struct rf_function_heap *to, const struct rf_function
 
 static void add_known_system(struct rf_function_system *to, const struct rf_function_system *from) {
   to->cpu_s += from->cpu_s;
+  to->gpu_busy_s += from->gpu_busy_s;
+  to->gpu_time_s += from->gpu_time_s;
   to->faults += from->faults;
   to->switches += from->switches;
   to->read_bytes += from->read_bytes;
@@ -531,6 +535,7 @@ static void finish_function(struct rf_report_function *f, const struct moments *
   for (size_t i = 0; i < 5; i++)
     *quantiles[i] = within(rf_quantile(f->bucket, f->buckets, shares[i]), f->min_s, f->max_s);
   f->system.cpu_ratio = cpu_ratio(f);
+  f->system.gpu_ratio = f->system.gpu_time_s > 0 ? f->system.gpu_busy_s / f->system.gpu_time_s : NAN;
 }
 
 struct ordered {

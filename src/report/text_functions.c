@@ -313,19 +313,33 @@ static void add_heap_rows(struct rf_buffer *out, const struct rf_report *report,
   if (shown) rf_buffer_char(out, '\n');
 }
 
+enum { SYSTEM_CELLS = 8 };
+
+/* The GPU stands first where there is one: on narrow terminals the last ones are left out. */
+static size_t system_cells(const struct rf_report *report, const struct rf_report_function *f,
+                           struct cell *cells) {
+  const struct rf_function_system *s = &f->system;
+  size_t count = 0;
+  cells[count++] = (struct cell){"CPU", rf_show_ratio(s->cpu_ratio)};
+  if (report->system.gpus) cells[count++] = (struct cell){"GPU", rf_show_ratio(s->gpu_ratio)};
+  cells[count++] = (struct cell){"FAULTS", rf_show_count(s->faults)};
+  cells[count++] = (struct cell){"SWITCHES", rf_show_count(s->switches)};
+  cells[count++] = (struct cell){"READ", rf_show_bytes(s->read_bytes)};
+  cells[count++] = (struct cell){"WRITTEN", rf_show_bytes(s->write_bytes)};
+  cells[count++] = (struct cell){"NETWORK", rf_show_bytes(s->sent_bytes + s->received_bytes)};
+  cells[count++] = (struct cell){"PEAK RSS", rf_show_bytes(s->peak_rss_bytes)};
+  return count;
+}
+
 static void add_system_rows(struct rf_buffer *out, const struct rf_report *report, size_t rows,
                             const struct rf_style *style) {
+  struct cell cells[SYSTEM_CELLS];
   size_t shown = 0;
   for (size_t i = 0; i < report->functions && shown < rows; i++) {
     const struct rf_report_function *f = &report->function[i];
     if (!f->has_system || !f->calls) continue;
-    const struct cell cells[] = {{"CPU", rf_show_ratio(f->system.cpu_ratio)},
-                                 {"FAULTS", rf_show_count(f->system.faults)},
-                                 {"SWITCHES", rf_show_count(f->system.switches)},
-                                 {"READ", rf_show_bytes(f->system.read_bytes)},
-                                 {"WRITTEN", rf_show_bytes(f->system.write_bytes)},
-                                 {"NETWORK", rf_show_bytes(f->system.sent_bytes + f->system.received_bytes)}};
-    size_t count = cells_that_fit(6, style), name = (size_t)style->width - 1 - 10 * count;
+    size_t count = cells_that_fit(system_cells(report, f, cells), style),
+           name = (size_t)style->width - 1 - 10 * count;
     if (!shown++) add_small_row(out, "SYSTEM BY FUNCTION", name, cells, count, true, style);
     add_small_row(out, f->name, name, cells, count, false, style);
   }

@@ -9,6 +9,22 @@ static const char *why;
 
 static double plus(double a, double b) { return a != a ? b : b != b ? a : a + b; }
 
+static int64_t last_look_ns; /* with a known utilization; 0: none */
+
+/* For whoever compares two moments: functions (system.per_function) and monitors. */
+static void tell(const struct rf_reading *r, const struct rf_gpu_use *use) {
+  struct rf_header *header = r->header;
+  bool known = use->utilization >= 0 && use->utilization <= 4096;
+  int64_t passed = known && last_look_ns ? r->now_ns - last_look_ns : 0;
+  if (passed > 0) {
+    header->gpu_busy_ns += (uint64_t)(use->utilization * (double)passed);
+    header->gpu_time_ns += (uint64_t)passed;
+  }
+  last_look_ns = known ? r->now_ns : 0;
+  header->gpu_memory_bytes =
+      use->memory_bytes >= 0 && use->memory_bytes < 1e18 ? (uint64_t)use->memory_bytes : UINT64_MAX;
+}
+
 static void read_gpu(struct rf_reading *r) {
   struct rf_gpu_use sum = {__builtin_nan(""), __builtin_nan("")};
   for (unsigned i = 0; i < RF_GPU_VENDORS; i++) {
@@ -17,6 +33,7 @@ static void read_gpu(struct rf_reading *r) {
     sum.utilization = plus(sum.utilization, use.utilization);
     sum.memory_bytes = plus(sum.memory_bytes, use.memory_bytes);
   }
+  tell(r, &sum);
   rf_reading_set(r, RF_METRIC_GPU_UTILIZATION, sum.utilization);
   rf_reading_set(r, RF_METRIC_GPU_MEMORY, sum.memory_bytes);
 }
@@ -46,6 +63,7 @@ uint32_t rf_gpu_devices(void) { return __atomic_load_n(&devices, __ATOMIC_ACQUIR
 void rf_gpu_track_forget(void) {
   table_lock.word = 0;
   devices = 0;
+  last_look_ns = 0;
   why = NULL;
 }
 

@@ -22,7 +22,7 @@ struct rf_extra {
   uint64_t alloc_calls, requested_bytes, alloc_bytes, free_bytes;
   int64_t live, outer_high; /* the thread's live bytes at entry; the high-water mark of the function around */
   uint64_t cpu_ns, faults, switches, read_blocks, write_blocks, sent, received, max_rss;
-  uint64_t unused[2];
+  uint64_t gpu_time, gpu_busy; /* of the process, so far */
 };
 _Static_assert(sizeof(struct rf_extra) == 128, "cheap to index");
 
@@ -106,6 +106,7 @@ static uint64_t ns_of(const struct timeval *time) {
 static void system_read(struct rf_extra *extra) {
   struct rusage usage;
   const struct rf_thread_entry *entry = rf_tls.self->entry;
+  const struct rf_header *header = (const struct rf_header *)rf_trace_base;
   if (rf_syscall(SYS_getrusage, RUSAGE_THREAD, &usage) != 0) return;
   extra->cpu_ns = ns_of(&usage.ru_utime) + ns_of(&usage.ru_stime);
   extra->faults = (uint64_t)(usage.ru_minflt + usage.ru_majflt);
@@ -115,6 +116,8 @@ static void system_read(struct rf_extra *extra) {
   extra->max_rss = (uint64_t)usage.ru_maxrss;
   extra->sent = entry->sent_bytes;
   extra->received = entry->received_bytes;
+  extra->gpu_time = header->gpu_time_ns;
+  extra->gpu_busy = header->gpu_busy_ns;
 }
 
 static void system_exit(const struct rf_extra *begin, struct rf_slot *slot, uint64_t weight) {
@@ -129,6 +132,8 @@ static void system_exit(const struct rf_extra *begin, struct rf_slot *slot, uint
   slot->write_bytes += weight * (end.write_blocks - begin->write_blocks) * 512;
   slot->sent_bytes += weight * (end.sent - begin->sent);
   slot->received_bytes += weight * (end.received - begin->received);
+  slot->gpu_time_ns += weight * (end.gpu_time - begin->gpu_time);
+  slot->gpu_busy_ns += weight * (end.gpu_busy - begin->gpu_busy);
 }
 
 /* ---- a call ---- */
