@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "base/thread.h"
+#include "heap/foreign.h"
 #include "heap/jemalloc.h"
 
 /* Until the real ones are known, each call finds them first; what dlsym itself allocates comes from Refunc's
@@ -105,26 +106,37 @@ bool rf_allocator_is_glibc(void) {
   return rf_app.malloc == __libc_malloc || rf_jemalloc_serves();
 }
 
+static void file_name(char *text, size_t size) {
+  Dl_info info = {0};
+  const char *file = dladdr(rf_allocator_seen(), &info) && info.dli_fname ? info.dli_fname : "unknown";
+  if (rf_allocator_is_ours())
+    file = dladdr((void *)rf_app.malloc, &info) && info.dli_fname ? info.dli_fname : file;
+  const char *slash = strrchr(file, '/');
+  snprintf(text, size, "%s", slash ? slash + 1 : file);
+}
+
 void rf_allocator_name(char *text, size_t size) {
   char version[32];
-  Dl_info info = {0};
-  if (rf_jemalloc_version(version, sizeof version)) {
+  if (rf_foreign_name()[0])
+    snprintf(text, size, "%s", rf_foreign_name());
+  else if (rf_jemalloc_version(version, sizeof version))
     snprintf(text, size, "jemalloc %s", version);
-  } else if (rf_allocator_is_glibc()) {
+  else if (rf_allocator_is_glibc() && rf_allocator_is_ours())
     snprintf(text, size, "glibc %s", gnu_get_libc_version());
-  } else {
-    const char *file = dladdr((void *)rf_app.malloc, &info) && info.dli_fname ? info.dli_fname : "unknown";
-    const char *slash = strrchr(file, '/');
-    snprintf(text, size, "%s", slash ? slash + 1 : file);
-  }
+  else
+    file_name(text, size);
+  size_t length = strlen(text);
+  if (rf_foreign_beside_name()[0]) snprintf(text + length, size - length, ", %s", rf_foreign_beside_name());
 }
 
 /* RTLD_DEFAULT would find ours first, whoever the app calls: this library is bound to itself. */
-bool rf_allocator_is_ours(void) {
+const void *rf_allocator_seen(void) {
   rf_internal_enter();
   void *program = dlopen(NULL, RTLD_LAZY);
   void *seen = program ? dlsym(program, "malloc") : NULL;
   if (program) dlclose(program);
   rf_internal_leave();
-  return seen == (void *)malloc;
+  return seen;
 }
+
+bool rf_allocator_is_ours(void) { return rf_allocator_seen() == (void *)malloc; }

@@ -34,6 +34,8 @@ bool rf_allocator_is_glibc(void);
 /* What to call it: "glibc 2.36", "jemalloc 5.3.0" where that was asked for, else the file that brings it. */
 void rf_allocator_name(char *text, size_t size);
 
+/* The malloc that the app's calls reach. */
+const void *rf_allocator_seen(void);
 /* Whether the app's calls reach the library's malloc: not where the executable brings its own. */
 bool rf_allocator_is_ours(void);
 

@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "base/signals.h"
 #include "heap/allocator.h"
+#include "heap/foreign.h"
 #include "heap/jemalloc.h"
 #include "recording/writer.h"
 
@@ -112,7 +113,7 @@ static struct rf_heap_figures tell_all(const struct answer *answer) {
 
 struct rf_heap_figures rf_heap_tell_figures(uint64_t resident_bytes) {
   struct rf_heap_figures figures = {0};
-  if (!rf_allocator_is_glibc()) {
+  if (!rf_allocator_is_glibc() || rf_foreign_name()[0]) {
     rf_record_unavailable(PATH, "only glibc and jemalloc (heap.allocator=jemalloc) are asked");
     return figures;
   }

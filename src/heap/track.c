@@ -10,6 +10,7 @@
 #include "heap/allocator.h"
 #include "heap/blocks.h"
 #include "heap/capture.h"
+#include "heap/foreign.h"
 #include "heap/sites.h"
 #include "heap/stacks.h"
 #include "recording/writer.h"
@@ -49,8 +50,8 @@ bool rf_track_start(const struct rf_track_plan *plan) {
   if (plan->mode == RF_TRACK_NONE) return true;
   bool sampled = plan->mode == RF_TRACK_SAMPLED;
   if (sampled && !start_filter()) return false;
-  if (rf_unwind_start() != 0 || !rf_blocks_start(rf_app.glibc ? 5 : 3) || !rf_stacks_start() ||
-      !rf_sites_start(sampled))
+  if (rf_unwind_start() != 0 || !rf_blocks_start(rf_app.glibc && !rf_foreign_hooked() ? 5 : 3) ||
+      !rf_stacks_start() || !rf_sites_start(sampled))
     return false;
   rf_track_mode = plan->mode;
   return true;

@@ -393,6 +393,14 @@ static void put_heap(struct rf_json *json, struct rf_report *report) {
   put(&scope, "realloc_calls", h->realloc_calls);
   put(&scope, "failed_calls", h->failed_calls);
   put_allocator(json, report);
+  rf_json_open(json, "unseen", '[');
+  for (size_t i = 0; i < h->unseens; i++) {
+    rf_json_open_flat(json, NULL, '{');
+    rf_json_text(json, "module", h->unseen[i].module);
+    rf_json_text(json, "reason", h->unseen[i].reason);
+    rf_json_close(json, '}');
+  }
+  rf_json_close(json, ']');
   rf_json_close(json, '}');
 }
 

@@ -25,7 +25,7 @@ static void unknown_doubles(void *start, size_t bytes) {
 static void empty_heap(struct rf_report_heap *heap) {
   unknown_doubles(&heap->alloc_calls,
                   offsetof(struct rf_report_heap, size_class) - offsetof(struct rf_report_heap, alloc_calls));
-  unknown_doubles(&heap->inherited_live_bytes, offsetof(struct rf_report_heap, site) -
+  unknown_doubles(&heap->inherited_live_bytes, offsetof(struct rf_report_heap, unseen) -
                                                    offsetof(struct rf_report_heap, inherited_live_bytes));
   heap->mode = heap->allocator = "";
 }
@@ -231,6 +231,21 @@ static void take_allocator_fact(struct rf_report *report, const char *key, const
       target[i] = rf_add_known(target[i], number_or_unknown(value));
 }
 
+/* "module\treason", each pair once. */
+static void take_unseen_fact(struct rf_report *report, const char *key, const char *value) {
+  struct rf_report_heap *heap = &report->heap;
+  const char *tab = strchr(value, '\t');
+  if (strcmp(key, "heap.unseen") != 0 || !tab) return;
+  char *module = rf_arena_text(report->arena, value);
+  module[tab - value] = '\0';
+  for (size_t i = 0; i < heap->unseens; i++)
+    if (!strcmp(heap->unseen[i].module, module) && !strcmp(heap->unseen[i].reason, tab + 1)) return;
+  struct rf_report_unseen *unseen =
+      rf_arena_push(report->arena, &heap->unseen, heap->unseens, sizeof *unseen);
+  *unseen = (struct rf_report_unseen){module, module + (tab - value) + 1};
+  heap->unseens++;
+}
+
 /* What RSS consists of at exit, as far as the recording says; adds over processes. */
 static void take_rss_fact(struct rf_report *report, const char *key, const char *value) {
   const struct {
@@ -258,6 +273,7 @@ static void read_facts(struct rf_report *report, const struct rf_reader *reader,
     take_environment_fact(report, key, value);
     take_rss_fact(report, key, value);
     take_allocator_fact(report, key, value);
+    take_unseen_fact(report, key, value);
   }
 }
 

@@ -146,6 +146,11 @@ struct rf_report_trend {
   double growth_bytes_per_s, confidence;
 };
 
+/* A module with an allocator of its own whose blocks, or some of them, are not seen. */
+struct rf_report_unseen {
+  const char *module, *reason;
+};
+
 /* What the allocator says of itself; which of it is known depends on the allocator. */
 enum rf_allocator_figure {
   RF_ALLOCATOR_ALLOCATED,
@@ -179,6 +184,8 @@ struct rf_report_heap {
   double rss_heap_bytes, rss_slack_bytes, rss_thread_stack_bytes, rss_file_bytes, rss_anonymous_bytes,
       rss_refunc_bytes;
   double at_end[RF_ALLOCATOR_FIGURES], at_peak[RF_ALLOCATOR_FIGURES]; /* by enum rf_allocator_figure */
+  struct rf_report_unseen *unseen;
+  size_t unseens;
   struct rf_report_site *site; /* by falling at_peak_bytes; the sum of those left out last */
   size_t sites;
   struct rf_report_module *module;

@@ -61,6 +61,16 @@ static double raise_peak(double sum, double *peak, double of_image) {
   return isnan(*peak) ? sum : rf_add_known(sum, *peak - before);
 }
 
+/* The process has an allocator that nobody could look into: it counted nothing, and said why. */
+static bool unseen(const struct rf_reader *reader) {
+  struct rf_cursor cursor =
+      rf_cursor_at(reader, rf_reader_header(reader)->root[RF_TABLE_UNAVAILABLE], RF_TABLE_UNAVAILABLE);
+  struct rf_fact_entry entry;
+  while (rf_cursor_next(&cursor, &entry, sizeof entry))
+    if (!strcmp(rf_reader_string(reader, entry.key), "heap")) return true;
+  return false;
+}
+
 void rf_merge_heap(struct rf_report *report, const struct rf_reader *reader,
                    struct rf_report_process *process) {
   const struct rf_header *h = rf_reader_header(reader);
@@ -74,6 +84,7 @@ void rf_merge_heap(struct rf_report *report, const struct rf_reader *reader,
     rf_report_unavailable(report, "heap", "heap.mode is off");
     return;
   }
+  if (unseen(reader)) return;
   const struct rf_heap_counters *c = &sum.counters;
   /* A forked child begins with what it inherited. */
   double live = difference(h->inherited_live_bytes + c->alloc_bytes, c->free_bytes);

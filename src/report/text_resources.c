@@ -113,16 +113,24 @@ static void add_allocator(struct rf_flow *flow, const struct rf_report_heap *h) 
                  rf_show_ratio(rf_allocator_fragmentation(h->at_end)));
 }
 
+static void add_heap_figures(struct rf_flow *flow, const struct rf_report *report) {
+  const struct rf_report_heap *h = &report->heap;
+  rf_flow_item(flow, "peak %s%s", rf_show_bytes(h->peak_bytes), several(report));
+  rf_flow_item(flow, "%s alloc%s, %s", rf_show_count(h->alloc_calls), h->alloc_calls == 1 ? "" : "s",
+               rf_show_bytes(h->requested_bytes));
+  rf_flow_item(flow, "%s live at the end", rf_show_bytes(h->live_bytes));
+  if (h->failed_calls > 0) rf_flow_item(flow, "%s failed", rf_show_count(h->failed_calls));
+  add_allocator(flow, h);
+}
+
 static void add_heap(struct rf_buffer *out, const struct rf_report *report, const struct rf_style *style) {
   const struct rf_report_heap *h = &report->heap;
-  if (isnan(h->alloc_calls)) return;
+  if (isnan(h->alloc_calls) && !h->unseens) return;
   struct rf_flow flow = metric_course(out, "HEAP", report, RF_METRIC_HEAP_LIVE, style);
-  rf_flow_item(&flow, "peak %s%s", rf_show_bytes(h->peak_bytes), several(report));
-  rf_flow_item(&flow, "%s alloc%s, %s", rf_show_count(h->alloc_calls), h->alloc_calls == 1 ? "" : "s",
-               rf_show_bytes(h->requested_bytes));
-  rf_flow_item(&flow, "%s live at the end", rf_show_bytes(h->live_bytes));
-  if (h->failed_calls > 0) rf_flow_item(&flow, "%s failed", rf_show_count(h->failed_calls));
-  add_allocator(&flow, h);
+  for (size_t i = 0; i < h->unseens; i++)
+    rf_flow_item(&flow, "%s has blocks of its own", h->unseen[i].module),
+        rf_flow_item(&flow, "not seen: %s", h->unseen[i].reason);
+  if (!isnan(h->alloc_calls)) add_heap_figures(&flow, report);
   rf_flow_end(&flow);
 }
 

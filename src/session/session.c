@@ -22,6 +22,7 @@
 #include "heap/allocator.h"
 #include "heap/counters.h"
 #include "heap/explain.h"
+#include "heap/foreign.h"
 #include "heap/jemalloc.h"
 #include "heap/leaks.h"
 #include "heap/modules.h"
@@ -184,17 +185,37 @@ static void record_allocator(void) {
   if (session.no_jemalloc[0]) rf_record_unavailable("heap.allocator.jemalloc", session.no_jemalloc);
 }
 
-static void start_heap(void) {
-  enum rf_heap_mode mode = (enum rf_heap_mode)rf_option_choice(session.options, RF_OPT_HEAP_MODE);
-  rf_allocator_learn();
+/* Said at the start, and again in forked children's recordings. */
+static void record_unseen(const char *module, const char *reason) {
+  char text[512];
+  snprintf(text, sizeof text, "%s\t%s", module, reason);
+  rf_record_fact("heap.unseen", text);
+}
+
+static bool heap_counts(void) {
+  return rf_option_choice(session.options, RF_OPT_HEAP_MODE) != RF_HEAP_OFF && !rf_foreign_blind();
+}
+
+static void record_heap(void) {
   record_allocator();
-  if (mode == RF_HEAP_OFF)
+  rf_foreign_tell_unseen(record_unseen);
+  if (rf_option_choice(session.options, RF_OPT_HEAP_MODE) == RF_HEAP_OFF)
     rf_record_unavailable("heap", "heap.mode is off");
-  else if (!rf_allocator_is_ours())
-    rf_record_unavailable("heap", "the executable brings its own malloc, which a preload can't see");
-  else
-    start_tracking(mode);
-  rf_heap_start(mode != RF_HEAP_OFF);
+  else if (rf_foreign_blind())
+    rf_record_unavailable("heap", "the program's own allocator can't be hooked: see heap.unseen");
+}
+
+/* Before functions are patched for timing: what is hooked may be timed, too. */
+static void find_allocators(void) {
+  rf_allocator_learn();
+  bool counting = rf_option_choice(session.options, RF_OPT_HEAP_MODE) != RF_HEAP_OFF;
+  if (!session.check) rf_foreign_start(counting);
+}
+
+static void start_heap(void) {
+  record_heap();
+  if (heap_counts()) start_tracking((enum rf_heap_mode)rf_option_choice(session.options, RF_OPT_HEAP_MODE));
+  rf_heap_start(heap_counts());
 }
 
 static void start_sampler(void) {
@@ -322,6 +343,7 @@ void rf_session_start(int argc, char **argv, char **envp) {
   if (session.active) {
     find_tool();
     rf_describe_environment(session.environment);
+    find_allocators();
     rf_functions_start(session.options, session.check, end_process);
     if (session.check) check_and_end();
     rf_change_offer();
@@ -376,7 +398,7 @@ static bool forked(void) {
   rf_functions_record_again();
   rf_change_offer();
   rf_heap_modules_again();
-  record_allocator();
+  record_heap();
   rf_track_restart();
   rf_heap_inherit();
   rf_thread_get();
@@ -494,12 +516,13 @@ static void record_end(struct rf_header *header) {
 }
 
 static void look_at_heap(void) {
-  if (rf_option_choice(session.options, RF_OPT_HEAP_MODE) != RF_HEAP_OFF && !rf_quiet())
-    rf_heap_explain(rf_heap_live_bytes());
+  if (heap_counts() && !rf_quiet()) rf_heap_explain(rf_heap_live_bytes());
   if (!rf_option_on(session.options, RF_OPT_HEAP_LEAK_CHECK)) return;
   if (rf_track_mode != RF_TRACK_EXACT)
     rf_record_unavailable("heap.leaks[].reachable",
                           "heap.leak_check needs heap.mode=exact, which knows every block");
+  else if (rf_foreign_beside())
+    rf_record_unavailable("heap.leaks[].reachable", "heap.leak_check knows the blocks of one allocator only");
   else if (!rf_leaks_check())
     rf_record_unavailable("heap.leaks[].reachable",
                           "no memory for the check, or the process's mappings can't be read");

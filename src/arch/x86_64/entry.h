@@ -48,6 +48,20 @@ uintptr_t rf_blocked_on_own_stack(uintptr_t a, uintptr_t b, uintptr_t c, void *f
 /* That, but every register is preserved and there is no answer. */
 RF_PRESERVE_ALL void rf_preserved_on_own_stack(uintptr_t a, uintptr_t b, uintptr_t c, void *function);
 
+/* hook.S: entries of hooked allocator functions; their handlers are in preload/hooked.c */
+extern char rf_hook_alloc[] __attribute__((visibility("hidden")));
+extern char rf_hook_placed[] __attribute__((visibility("hidden")));
+extern char rf_hook_realloc[] __attribute__((visibility("hidden")));
+extern char rf_hook_resize[] __attribute__((visibility("hidden")));
+extern char rf_hook_free[] __attribute__((visibility("hidden")));
+extern char rf_hook_back[] __attribute__((visibility("hidden")));
+void *rf_hooked_alloc(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uintptr_t e, uint32_t id);
+int rf_hooked_placed(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uintptr_t e, uint32_t id);
+void *rf_hooked_realloc(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uintptr_t e, uint32_t id);
+uintptr_t rf_hooked_resize(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uintptr_t e, uint32_t id);
+uintptr_t rf_hooked_free(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uintptr_t e, uint32_t id);
+uintptr_t rf_hooked_back(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uintptr_t e, uint32_t id);
+
 /* notify.S */
 extern char rf_notify[]
     __attribute__((visibility("hidden"))); /* an entry that calls rf_notified() instead of a body */
