@@ -19,24 +19,25 @@ static bool serves;
 
 /* The thread is marked while it is inside, for rf_jemalloc_ask; errno stays as it was where nothing failed.
  */
-#define INSIDE(result, call)                                                                                 \
-  ({                                                                                                         \
-    int error_before = errno;                                                                                \
-    rf_tls.allocating++;                                                                                     \
-    result = (call);                                                                                         \
-    rf_tls.allocating--;                                                                                     \
-    errno = result ? error_before : ENOMEM;                                                                  \
-    result;                                                                                                  \
-  })
+static int enter(void) {
+  rf_tls.allocating++;
+  return errno;
+}
+
+static void *leave(void *block, int error) {
+  rf_tls.allocating--;
+  errno = block ? error : ENOMEM;
+  return block;
+}
 
 static void *serve_malloc(size_t bytes) {
-  void *block;
-  return INSIDE(block, rf_jemalloc.malloc(bytes));
+  int error = enter();
+  return leave(rf_jemalloc.malloc(bytes), error);
 }
 
 static void *serve_calloc(size_t count, size_t bytes) {
-  void *block;
-  return INSIDE(block, rf_jemalloc.calloc(count, bytes));
+  int error = enter();
+  return leave(rf_jemalloc.calloc(count, bytes), error);
 }
 
 static void serve_free(void *block) {
@@ -44,11 +45,9 @@ static void serve_free(void *block) {
     glibc.free(block);
     return;
   }
-  int error = errno;
-  rf_tls.allocating++;
+  int error = enter();
   rf_jemalloc.free(block);
-  rf_tls.allocating--;
-  errno = error;
+  leave(block, error);
 }
 
 static size_t serve_usable_size(void *block) {
@@ -72,8 +71,8 @@ static void *serve_realloc(void *block, size_t bytes) {
     return NULL;
   }
   if (!rf_jemalloc_holds(block)) return move_here(block, bytes);
-  void *moved;
-  return INSIDE(moved, rf_jemalloc.realloc(block, bytes));
+  int error = enter();
+  return leave(rf_jemalloc.realloc(block, bytes), error);
 }
 
 static void *serve_memalign(size_t alignment, size_t bytes) {
@@ -83,16 +82,14 @@ static void *serve_memalign(size_t alignment, size_t bytes) {
   }
   size_t power = LEAST_ALIGNMENT;
   while (power < alignment) power *= 2;
-  void *block;
-  return INSIDE(block, rf_jemalloc.memalign(power, bytes));
+  int error = enter();
+  return leave(rf_jemalloc.memalign(power, bytes), error);
 }
 
 static int serve_posix_memalign(void **block, size_t alignment, size_t bytes) {
-  int error = errno;
-  rf_tls.allocating++;
+  int error = enter();
   int failed = rf_jemalloc.posix_memalign(block, alignment, bytes);
-  rf_tls.allocating--;
-  errno = error;
+  leave(block, error);
   return failed;
 }
 
