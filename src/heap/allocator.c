@@ -2,6 +2,7 @@
 #include "heap/allocator.h"
 
 #include <dlfcn.h>
+#include <elf.h>
 #include <gnu/libc-version.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,12 +130,21 @@ void rf_allocator_name(char *text, size_t size) {
   if (rf_foreign_beside_name()[0]) snprintf(text + length, size - length, ", %s", rf_foreign_beside_name());
 }
 
+/* Where an executable that is not position-independent takes malloc's address, that is a jump of its own to
+ * whatever comes next: ours. */
+static bool is_only_a_jump(void *seen) {
+  Dl_info info;
+  const Elf64_Sym *symbol = NULL;
+  return dladdr1(seen, &info, (void **)&symbol, RTLD_DL_SYMENT) && symbol && symbol->st_shndx == SHN_UNDEF;
+}
+
 /* RTLD_DEFAULT would find ours first, whoever the app calls: this library is bound to itself. */
 const void *rf_allocator_seen(void) {
   rf_internal_enter();
   void *program = dlopen(NULL, RTLD_LAZY);
   void *seen = program ? dlsym(program, "malloc") : NULL;
   if (program) dlclose(program);
+  if (seen && seen != (void *)malloc && is_only_a_jump(seen)) seen = (void *)malloc;
   rf_internal_leave();
   return seen;
 }

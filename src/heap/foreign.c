@@ -319,14 +319,17 @@ static void lead_back(const struct rf_module *module) {
 /* Whether one of the file's string tables has a prefixed malloc in it: most executables have none, and their
  * symbols need not be looked at. */
 static bool section_mentions(const struct rf_image *image, const char *section) {
-  static const char *const words[] = {"je_malloc", "_rjem_malloc", "tc_malloc", "mi_malloc"};
+  static const char word[] = "_malloc"; /* with its end; in front of it stands a known prefix */
   const Elf64_Shdr *header = rf_image_section(image, SHT_STRTAB, section);
   size_t pages;
   char *text = header ? rf_image_copy(image, header->sh_offset, header->sh_size, &pages) : NULL;
+  const char *at = text, *end = text + (text ? header->sh_size : 0);
   bool found = false;
-  for (size_t i = 0; text && i < sizeof words / sizeof *words && !found; i++) {
-    size_t length = strlen(words[i]) + 1; /* with its end */
-    found = memmem(text, header->sh_size, words[i], length) != NULL;
+  while (!found && at && (at = memmem(at, (size_t)(end - at), word, sizeof word))) {
+    const char *name = at;
+    while (name > text && name[-1]) name--;
+    found = rf_foreign_look_up(name).prefix != 0;
+    at += sizeof word;
   }
   if (text) rf_pages_free(text, pages);
   return found;
