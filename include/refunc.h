@@ -62,6 +62,12 @@ struct refunc_system_info {
   size_t size;
   char hostname[65], kernel[65], cpu_model[96], refunc_version[16];
   uint64_t cpu_count, memory_bytes;
+  char os[96], libc_version[16], cpu_governor[24]; /* "": not known */
+  char gpu[96];                                    /* the first one's name, once the sampler has seen it */
+  uint64_t gpu_count;
+  double cpu_limit;    /* processors that the control group allows; NaN: no limit */
+  double load_1m;      /* when the process began */
+  int virtual_machine; /* 1, 0; -1: not known */
 };
 
 /* What a monitor measures. {0} with its size measures nothing; the presets below are the usual choices. */

@@ -27,6 +27,14 @@ static void put(const struct scope *scope, const char *key, double value) {
 
 /* --- environment, processes, options --- */
 
+/* A text that may be unknown. */
+static void put_text(const struct scope *scope, const char *key, const char *text) {
+  if (*text)
+    rf_json_text(scope->json, key, text);
+  else
+    put(scope, key, NAN);
+}
+
 static void put_environment(struct rf_json *json, struct rf_report *report) {
   struct scope scope = {json, report, "environment", "not recorded"};
   rf_json_open(json, "environment", '{');
@@ -39,6 +47,17 @@ static void put_environment(struct rf_json *json, struct rf_report *report) {
   for (size_t i = 0; i < report->system.gpus; i++) rf_json_text(json, NULL, report->system.gpu[i].name);
   rf_json_close(json, ']');
   rf_json_text(json, "refunc_version", report->refunc_version);
+  put_text(&scope, "os", report->os);
+  put_text(&scope, "libc_version", report->libc_version);
+  put(&scope, "cpu_limit", report->cpu_limit);
+  put(&scope, "cpu_max_hz", report->cpu_max_hz);
+  put_text(&scope, "cpu_governor", report->cpu_governor);
+  put_text(&scope, "transparent_huge_pages", report->transparent_huge_pages);
+  if (*report->virtual_machine)
+    rf_json_bool(json, "virtual_machine", strcmp(report->virtual_machine, "yes") == 0);
+  else
+    put(&scope, "virtual_machine", NAN);
+  put(&scope, "load_1m", report->load_1m);
   rf_json_close(json, '}');
 }
 

@@ -35,6 +35,9 @@ struct rf_report *rf_report_new(void) {
   struct rf_report *report = rf_arena_alloc(arena, sizeof *report);
   report->arena = arena;
   report->hostname = report->kernel = report->cpu_model = report->refunc_version = "";
+  report->os = report->libc_version = report->cpu_governor = report->transparent_huge_pages =
+      report->virtual_machine = "";
+  report->cpu_max_hz = report->cpu_limit = report->load_1m = NAN;
   report->cpu_count = report->memory_bytes = NAN;
   empty_heap(&report->heap);
   unknown_doubles(&report->system.interval_s,
@@ -182,16 +185,28 @@ static void take_environment_fact(struct rf_report *report, const char *key, con
   const struct {
     const char *key;
     const char **target;
-  } texts[] = {{"hostname", &report->hostname},   {"kernel", &report->kernel},
-               {"cpu_model", &report->cpu_model}, {"refunc_version", &report->refunc_version},
-               {"heap.mode", &report->heap.mode}, {"heap.allocator", &report->heap.allocator}};
+  } texts[] = {{"hostname", &report->hostname},
+               {"kernel", &report->kernel},
+               {"cpu_model", &report->cpu_model},
+               {"refunc_version", &report->refunc_version},
+               {"os", &report->os},
+               {"libc_version", &report->libc_version},
+               {"cpu_governor", &report->cpu_governor},
+               {"transparent_huge_pages", &report->transparent_huge_pages},
+               {"virtual_machine", &report->virtual_machine},
+               {"heap.mode", &report->heap.mode},
+               {"heap.allocator", &report->heap.allocator}};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
     if (strcmp(key, texts[i].key) == 0 && !**texts[i].target)
       *texts[i].target = rf_arena_text(report->arena, value);
   const struct {
     const char *key;
     double *target;
-  } numbers[] = {{"cpu_count", &report->cpu_count}, {"memory_bytes", &report->memory_bytes}};
+  } numbers[] = {{"cpu_count", &report->cpu_count},
+                 {"memory_bytes", &report->memory_bytes},
+                 {"cpu_max_hz", &report->cpu_max_hz},
+                 {"cpu_limit", &report->cpu_limit},
+                 {"load_1m", &report->load_1m}};
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
     if (strcmp(key, numbers[i].key) == 0 && isnan(*numbers[i].target))
       *numbers[i].target = number_or_unknown(value);

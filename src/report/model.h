@@ -226,7 +226,9 @@ struct rf_report_self {
 
 struct rf_report {
   struct rf_arena *arena;
-  const char *hostname, *kernel, *cpu_model, *refunc_version;
+  const char *hostname, *kernel, *cpu_model, *refunc_version, *os, *libc_version, *cpu_governor,
+      *transparent_huge_pages, *virtual_machine; /* "": not known */
+  double cpu_max_hz, cpu_limit, load_1m;
   double cpu_count, memory_bytes;
   struct rf_report_process *process; /* process[0] is the root */
   size_t processes;

@@ -136,6 +136,10 @@ static void add_header(struct rf_buffer *out, const struct rf_report *report, co
   add_cpu_model(&flow, report->cpu_model);
   if (report->cpu_count > 0)
     rf_flow_item(&flow, "%.0f CPU%s", report->cpu_count, report->cpu_count > 1 ? "s" : "");
+  if (report->cpu_limit > 0 && !(report->cpu_limit >= report->cpu_count))
+    rf_flow_item(&flow, "limited to %.3g of them", report->cpu_limit);
+  if (*report->cpu_governor && strcmp(report->cpu_governor, "performance") != 0)
+    rf_flow_item(&flow, "governor %s", report->cpu_governor);
   if (report->memory_bytes > 0) rf_flow_item(&flow, "%s", rf_show_bytes(report->memory_bytes));
   if (*report->kernel) flow_text(&flow, report->kernel);
   if (*report->hostname) flow_text(&flow, report->hostname);

@@ -37,6 +37,7 @@
 #include "session/describe.h"
 #include "session/functions.h"
 #include "session/identity.h"
+#include "session/machine.h"
 #include "session/second_start.h"
 #include "session/tool.h"
 #include "trace/call.h"
@@ -159,6 +160,7 @@ static void record_process(void) {
   if (!rf_option_on(session.options, RF_OPT_SYSTEM_NETWORK))
     rf_record_unavailable("system.network", "system.network is off");
   rf_identity_record(&session.identity, session.argument_count, session.arguments);
+  rf_machine_record();
   record_options();
 }
 
@@ -338,6 +340,7 @@ void rf_session_start(int argc, char **argv, char **envp) {
     rf_ancestry_find(&session.ancestry, rf_place_variable(envp, "REFUNC__RUN"),
                      rf_place_variable(envp, "XDG_RUNTIME_DIR"), NULL);
     set_up_log();
+    rf_machine_find();
     session.active = !(session.ancestry.is_child && children_ignored()) && start_recording();
   }
   if (session.active) {
