@@ -56,6 +56,8 @@ struct refunc_leak_report {
   double growth_bytes_per_s;           /* Theil-Sen slope over all looks; NaN before the second */
   double confidence;                   /* that it grows steadily (Mann-Kendall), 0 to 1; NaN below 4 looks */
   bool leaking; /* growth above the threshold, and steady with a confidence of 0.95 once there are 4 looks */
+  uint64_t lost_blocks, lost_bytes; /* now live, but nothing leads to them; REFUNC_UNKNOWN unless
+                                       heap.leak_check is on */
 };
 
 struct refunc_system_info {
@@ -418,7 +420,8 @@ static inline int refunc_leak_sample(void) {
   const struct refunc_api *api = refunc_api_();
   return api ? api->leak_sample() : -ENOSYS;
 }
-/* Takes a look, too. 1: leaking, 0: not. */
+/* Takes a look, too. 1: leaking, 0: not. With heap.leak_check on it also looks for lost blocks, for which all
+ * threads stand still: about 1 ns for 8 bytes of memory in use. */
 static inline int refunc_leak_check(uint64_t threshold_bytes, struct refunc_leak_report *report) {
   const struct refunc_api *api = refunc_api_();
   if (report) report->size = sizeof *report;

@@ -125,7 +125,7 @@ void *rf_hooked_realloc(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uint
   struct rf_thread *thread = rf_heap_thread();
   uint64_t allocs = allocs_of(thread), frees = frees_of(thread);
   size_t usable = usable_size(hook, block);
-  uint64_t word = thread && rf_track_maybe(block) ? rf_track_take(block) : 0;
+  uint64_t word = thread && rf_track_maybe(block) ? rf_track_take_to_move(thread, block) : 0;
   void *moved = (void *)BODY(hook);
   bool gone = moved || !bytes;
   if (word && gone)
@@ -134,6 +134,7 @@ void *rf_hooked_realloc(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uint
     rf_track_put_back(block, word);
   if (gone) count_gone(thread, frees, usable);
   if (moved) count_new(thread, allocs, moved, bytes, usable_size(hook, moved));
+  if (word) rf_track_moved(thread);
   if (thread) rf_local_add(gone ? &thread->heap->realloc_calls : &thread->heap->failed_calls, 1);
   return moved;
 }

@@ -88,7 +88,7 @@ EXPORT void *realloc(void *block, size_t bytes) {
   if (rf_heap_off) return rf_app.realloc(block, bytes);
   struct rf_thread *thread = rf_heap_thread();
   size_t before = rf_app_usable_size(block);
-  uint64_t word = thread && rf_track_maybe(block) ? rf_track_take(block) : 0;
+  uint64_t word = thread && rf_track_maybe(block) ? rf_track_take_to_move(thread, block) : 0;
   void *moved = rf_app.realloc(block, bytes);
   bool gone = moved || !bytes; /* realloc(p, 0) that answers NULL has freed p */
   if (UNLIKELY(!thread)) {
@@ -100,6 +100,7 @@ EXPORT void *realloc(void *block, size_t bytes) {
     rf_track_put_back(block, word);
     rf_local_add(&thread->heap->failed_calls, 1);
   }
+  if (word) rf_track_moved(thread);
   return moved;
 }
 

@@ -3,15 +3,22 @@
  * on: more than the threshold since the baseline, and a trend (Mann-Kendall: how many pairs of looks rise,
  * against what chance would give). A cache that fills up once grows, too, but stops, and its trend fades.
  * Full, every second look is dropped, and from then on every second one is kept.
+ *
+ * With heap.leak_check on, what nothing leads to any more is counted as well (heap/leaks.h).
  */
 #include <errno.h>
 #include <math.h>
 #include <string.h>
 
 #include "api/api.h"
+#include "api/facts.h"
 #include "api/guard.h"
 #include "base/clock.h"
+#include "base/quiet.h"
+#include "heap/leaks.h"
+#include "heap/track.h"
 #include "recording/threads.h"
+#include "sample/sampler.h"
 
 #define MOST_LOOKS 128u
 #define LEAST_LOOKS 4u
@@ -144,6 +151,19 @@ static void judge(const struct look *look, uint32_t n, uint64_t threshold,
   report->leaking = grown > (double)threshold && !(report->confidence < SURE);
 }
 
+static void look_for_lost(struct refunc_leak_report *report) {
+  struct rf_leaks leaks;
+  report->lost_blocks = report->lost_bytes = REFUNC_UNKNOWN;
+  bool can = rf_track_mode != RF_TRACK_NONE && !rf_quiet();
+  if (!can || strcmp(rf_api_option("heap.leak_check"), "on") != 0) return;
+  rf_internal_enter();
+  bool found = rf_leaks_check(rf_sampler_tid(), &leaks) == 0;
+  rf_internal_leave();
+  if (!found) return;
+  report->lost_blocks = leaks.lost_blocks;
+  report->lost_bytes = leaks.lost_bytes;
+}
+
 /* The looks that are kept, and the one of now, which is kept, too. */
 int rf_api_leak_check(uint64_t threshold_bytes, struct refunc_leak_report *report) {
   struct refunc_leak_report all = {0};
@@ -159,6 +179,7 @@ int rf_api_leak_check(uint64_t threshold_bytes, struct refunc_leak_report *repor
   if (!n) return -EINVAL;
   look[n++] = last;
   judge(look, n, threshold_bytes, &all);
+  if (report) look_for_lost(&all);
   if (report) rf_api_fill(report, &all, sizeof all);
   return all.leaking;
 }

@@ -17,6 +17,7 @@
 #include "arch/arch.h"
 #include "base/quiet.h"
 #include "base/thread.h"
+#include "heap/roots.h"
 #include "recording/threads.h"
 #include "recording/walk.h"
 #include "sample/sampler.h"
@@ -128,6 +129,7 @@ static int start_thread(void) {
   if (!failed) pthread_detach(thread);
   rf_internal_leave();
   if (!failed) alert.pid = pid;
+  if (!failed) rf_roots_keep(&alert.user);
   return -failed;
 }
 

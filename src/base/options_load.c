@@ -211,6 +211,14 @@ static void load_preset(struct rf_loader *loader) {
     rf_loader_assign(loader, preset_columns[i], presets[preset][i], origin, RF_FROM_PRESET);
 }
 
+/* Who asks for leaks wants the blocks to be known. */
+static void load_implied(struct rf_loader *loader) {
+  const struct rf_option_value *mode = &loader->options->values[RF_OPT_HEAP_MODE];
+  bool asked = rf_option_on(loader->options, RF_OPT_HEAP_LEAK_CHECK);
+  if (asked && mode->level <= RF_FROM_PRESET && mode->value.choice == RF_HEAP_COUNTERS)
+    rf_loader_assign(loader, RF_OPT_HEAP_MODE, "exact", "heap.leak_check", RF_FROM_PRESET);
+}
+
 /* The value of a variable, NULL when it isn't set or is empty. The first one counts, as for getenv. */
 static const char *variable(char *const *environment, const char *name) {
   size_t length = strlen(name);
@@ -351,6 +359,7 @@ struct rf_options *rf_options_load(const struct rf_option_sources *sources, rf_o
     load_environment(&loader, sources->environment);
     for (const char *const *at = sources->assignments; at && *at; at++) load_assignment(&loader, *at);
     load_preset(&loader);
+    load_implied(&loader);
     show_lists(options);
   }
   if (errors) *errors = loader.errors;

@@ -37,8 +37,10 @@ struct rf_thread {
   struct rf_thread *next;
   uint32_t index;                         /* of its entry */
   struct rf_unwind_cache *unwind, *walks; /* walks: of src/trace, which also wants the frames of the entry */
-  struct rf_heap_thread *heap_private;    /* sampling and site state of src/heap */
-  uint64_t window_start, window_cost;     /* timing.budget, see trace/pace.h: cycles */
+  uintptr_t tcb;                          /* the thread pointer */
+  uintptr_t heap_moving; /* a tracked block that realloc has taken out of the table until it is done */
+  struct rf_heap_thread *heap_private; /* sampling and site state of src/heap */
+  uint64_t window_start, window_cost;  /* timing.budget, see trace/pace.h: cycles */
   uint64_t least_interval, random;
   uint64_t walk_cost, window_walks;  /* of a walk for callers, smoothed; of all in this window; in cycles:
                                         trace/callers_walk.h */

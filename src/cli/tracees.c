@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "arch/stopped.h"
 #include "arch/tracee.h"
 
 #define STOPS_WITHIN 3.0 /* seconds */
@@ -114,7 +115,7 @@ static bool signal_is_pending(pid_t pid, pid_t thread) {
 void rf_tracees_release(struct rf_tracees *tracees) {
   for (size_t i = 0; i < tracees->count; i++) {
     pid_t thread = tracees->thread[i];
-    if (!signal_is_pending(tracees->pid, thread)) rf_tracee_begin_call_again(thread);
+    if (!signal_is_pending(tracees->pid, thread)) rf_stopped_begin_call_again(thread);
     ptrace(PTRACE_DETACH, thread, NULL, NULL);
   }
   free(tracees->thread);

@@ -58,6 +58,7 @@ static void begin(struct rf_mapping *mapping, const char *line) {
   at = skip_word(at);
   mapping->readable = at[0] == 'r';
   mapping->writable = at[0] && at[1] == 'w';
+  mapping->executable = at[0] && at[1] && at[2] == 'x';
   mapping->shared = strnlen(at, 4) == 4 && at[3] == 's';
   at = skip_word(skip_word(skip_word(at)));
   mapping->file = *at && *at != '0';
@@ -65,15 +66,29 @@ static void begin(struct rf_mapping *mapping, const char *line) {
   for (size_t i = 0; i < sizeof mapping->name - 1 && at[i]; i++) mapping->name[i] = at[i];
 }
 
+static uint64_t bytes_in(const char *at) {
+  uint64_t kib = 0;
+  for (; *at; at++)
+    if (*at >= '0' && *at <= '9') kib = kib * 10 + (uint64_t)(*at - '0');
+  return kib * 1024;
+}
+
+/* Marked as left out of core dumps, and, where no file lies under it, as not reserved: an app's own memory
+ * has hardly both. "special" are pages of devices, and those that another thread provides (userfaultfd). */
+static void take_flags(struct rf_mapping *mapping, const char *line) {
+  mapping->own = strstr(line, " dd") && (mapping->file ? mapping->shared : strstr(line, " nr") != NULL);
+  mapping->special = strstr(line, " io") || strstr(line, " pf") || strstr(line, " um") || strstr(line, " ui");
+}
+
 static void take(struct rf_mapping *mapping, const char *line) {
-  if (!strncmp(line, "Rss:", 4)) {
-    uint64_t kib = 0;
-    for (const char *at = line + 4; *at; at++)
-      if (*at >= '0' && *at <= '9') kib = kib * 10 + (uint64_t)(*at - '0');
-    mapping->rss_bytes = kib * 1024;
-  } else if (!strncmp(line, "VmFlags:", 8)) {
-    mapping->own = strstr(line, " dd") != NULL;
-  }
+  if (!strncmp(line, "Rss:", 4))
+    mapping->rss_bytes = bytes_in(line + 4);
+  else if (!strncmp(line, "Swap:", 5))
+    mapping->swap_bytes = bytes_in(line + 5);
+  else if (!strncmp(line, "Anonymous:", 10))
+    mapping->anonymous_bytes = bytes_in(line + 10);
+  else if (!strncmp(line, "VmFlags:", 8))
+    take_flags(mapping, line);
 }
 
 static bool is_key(const char *line) { return line[0] >= 'A' && line[0] <= 'Z'; }

@@ -34,6 +34,7 @@ enum rf_track_mode rf_track_mode;
 uint8_t *rf_track_filter; /* sampled mode: how many tracked blocks have this slot; 255 stays */
 static double interval;
 static uint32_t depth;
+static bool inherited; /* blocks from before a fork, which are not in the table */
 
 /* ---- start ---- */
 
@@ -58,6 +59,7 @@ bool rf_track_start(const struct rf_track_plan *plan) {
 }
 
 void rf_track_restart(void) {
+  inherited = true;
   if (rf_track_mode != RF_TRACK_NONE && !rf_sites_start(rf_track_mode == RF_TRACK_SAMPLED))
     rf_track_mode = RF_TRACK_NONE;
 }
@@ -129,6 +131,21 @@ static struct weight weigh(size_t bytes) {
   weight.bytes = (uint64_t)(size * weight.factor + 0.5);
   weight.variance = (1 - p) * size * weight.factor * size * weight.factor;
   return weight;
+}
+
+void rf_track_stands_for(size_t usable, uint64_t *calls, uint64_t *bytes) {
+  *calls = 1;
+  *bytes = usable;
+  if (rf_track_mode != RF_TRACK_SAMPLED) return;
+  uint32_t environment = rf_float_reset();
+  struct weight weight = weigh(usable);
+  *calls = weight.calls;
+  *bytes = weight.bytes;
+  rf_float_restore(environment);
+}
+
+bool rf_track_knows_all(void) {
+  return rf_track_mode == RF_TRACK_EXACT && !inherited && !rf_recording_header()->dropped_sites;
 }
 
 /* The clock costs as much as all the rest: of a site that has been seen often, the lives of a random eighth
@@ -214,6 +231,14 @@ uint64_t rf_track_take(void *block) {
   if (!word) return 0;
   __atomic_store_n(place, 0, __ATOMIC_RELAXED);
   if (rf_track_filter) filter_add(block, -1);
+  return word;
+}
+
+uint64_t rf_track_take_to_move(struct rf_thread *thread, void *block) {
+  __atomic_store_n(&thread->heap_moving, (uintptr_t)block, __ATOMIC_RELAXED);
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  uint64_t word = rf_track_take(block);
+  if (!word) rf_track_moved(thread);
   return word;
 }
 

@@ -42,8 +42,20 @@ void rf_track_alloc(struct rf_thread *thread, void *block, size_t requested, siz
 /* Takes a block out of the table: gives the word that rf_track_free or rf_track_put_back want; 0: it was not
  * tracked. */
 uint64_t rf_track_take(void *block);
+/* The same for realloc: until rf_track_moved (once the block is back, or its successor tracked) no leak check
+ * believes that it is gone. */
+uint64_t rf_track_take_to_move(struct rf_thread *thread, void *block);
+static inline void rf_track_moved(struct rf_thread *thread) {
+  __atomic_store_n(&thread->heap_moving, 0, __ATOMIC_RELEASE);
+}
 void rf_track_put_back(void *block, uint64_t word);
 void rf_track_free(struct rf_thread *thread, const void *block, uint64_t word, size_t usable);
+
+/* What one tracked live block of so many bytes stands for: calls in the units of its site, and bytes. */
+void rf_track_stands_for(size_t usable, uint64_t *calls, uint64_t *bytes);
+/* Whether the table has every live block: exact mode, nothing was dropped, and nothing was inherited in a
+ * fork. */
+bool rf_track_knows_all(void);
 
 extern uint8_t *rf_track_filter __attribute__((visibility("hidden")));
 

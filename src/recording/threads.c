@@ -106,7 +106,8 @@ static bool pthread_stack(uintptr_t *low, uintptr_t *high) {
 static void find_stack(struct rf_thread *thread) {
   /* By its TCB, not its number: in the child of another thread's fork the only thread runs on that thread's
    * stack. */
-  bool main = __builtin_thread_pointer() == main_tcb;
+  thread->tcb = (uintptr_t)__builtin_thread_pointer();
+  bool main = thread->tcb == (uintptr_t)main_tcb;
   bool known = (main && main_stack(&thread->stack_low, &thread->stack_high)) ||
                pthread_stack(&thread->stack_low, &thread->stack_high);
   if (!known)

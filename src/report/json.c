@@ -383,6 +383,25 @@ static void put_allocator(struct rf_json *json, struct rf_report *report) {
   rf_json_close(json, '}');
 }
 
+static void put_leak_check(struct rf_json *json, struct rf_report *report) {
+  const struct rf_report_heap *h = &report->heap;
+  struct scope scope = {json, report, "heap.leak_check", "no check was made"};
+  if (!(h->check_blocks >= 0)) {
+    put_null(
+        &(struct scope){json, report, "heap", "heap.leak_check is off, or the process did not end itself"},
+        "leak_check");
+    return;
+  }
+  rf_json_open(json, "leak_check", '{');
+  rf_json_bool(json, "halted", !(h->check_unhalted > 0));
+  put(&scope, "threads", h->check_threads);
+  put(&scope, "blocks", h->check_blocks);
+  put(&scope, "lost_blocks", h->check_lost_blocks);
+  put(&scope, "lost_bytes", h->check_lost_bytes);
+  put(&scope, "duration_s", h->check_duration_s);
+  rf_json_close(json, '}');
+}
+
 static void put_heap(struct rf_json *json, struct rf_report *report) {
   const struct rf_report_heap *h = &report->heap;
   struct scope scope = {json, report, "heap", "not recorded"};
@@ -409,6 +428,7 @@ static void put_heap(struct rf_json *json, struct rf_report *report) {
   put_rss(json, report);
   put_sites(json, report);
   put_leaks(json, report);
+  put_leak_check(json, report);
   put(&scope, "realloc_calls", h->realloc_calls);
   put(&scope, "failed_calls", h->failed_calls);
   put_allocator(json, report);

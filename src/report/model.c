@@ -261,19 +261,26 @@ static void take_unseen_fact(struct rf_report *report, const char *key, const ch
   heap->unseens++;
 }
 
-/* What RSS consists of at exit, as far as the recording says; adds over processes. */
-static void take_rss_fact(struct rf_report *report, const char *key, const char *value) {
+/* What was looked at once, at the exit, as far as the recording says; adds over processes. */
+static void take_heap_fact(struct rf_report_heap *heap, const char *key, const char *value) {
   const struct {
     const char *key;
     double *target;
-  } numbers[] = {{"heap.rss.heap_bytes", &report->heap.rss_heap_bytes},
-                 {"heap.rss.slack_bytes", &report->heap.rss_slack_bytes},
-                 {"heap.rss.thread_stack_bytes", &report->heap.rss_thread_stack_bytes},
-                 {"heap.rss.file_bytes", &report->heap.rss_file_bytes},
-                 {"heap.rss.anonymous_bytes", &report->heap.rss_anonymous_bytes},
-                 {"heap.rss.refunc_bytes", &report->heap.rss_refunc_bytes}};
+  } numbers[] = {{"rss.heap_bytes", &heap->rss_heap_bytes},
+                 {"rss.slack_bytes", &heap->rss_slack_bytes},
+                 {"rss.thread_stack_bytes", &heap->rss_thread_stack_bytes},
+                 {"rss.file_bytes", &heap->rss_file_bytes},
+                 {"rss.anonymous_bytes", &heap->rss_anonymous_bytes},
+                 {"rss.refunc_bytes", &heap->rss_refunc_bytes},
+                 {"leak_check.threads", &heap->check_threads},
+                 {"leak_check.unhalted", &heap->check_unhalted},
+                 {"leak_check.blocks", &heap->check_blocks},
+                 {"leak_check.lost_blocks", &heap->check_lost_blocks},
+                 {"leak_check.lost_bytes", &heap->check_lost_bytes},
+                 {"leak_check.duration_s", &heap->check_duration_s}};
+  if (strncmp(key, "heap.", 5) != 0) return;
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-    if (strcmp(key, numbers[i].key) == 0)
+    if (strcmp(key + 5, numbers[i].key) == 0)
       *numbers[i].target = rf_add_known(*numbers[i].target, number_or_unknown(value));
 }
 
@@ -286,7 +293,7 @@ static void read_facts(struct rf_report *report, const struct rf_reader *reader,
     const char *key = rf_reader_string(reader, entry.key), *value = rf_reader_string(reader, entry.value);
     if (take_process_fact(report, process, key, value)) continue;
     take_environment_fact(report, key, value);
-    take_rss_fact(report, key, value);
+    take_heap_fact(&report->heap, key, value);
     take_allocator_fact(report, key, value);
     take_unseen_fact(report, key, value);
   }

@@ -186,6 +186,8 @@ struct rf_report_heap {
   double at_end[RF_ALLOCATOR_FIGURES], at_peak[RF_ALLOCATOR_FIGURES]; /* by enum rf_allocator_figure */
   struct rf_report_unseen *unseen;
   size_t unseens;
+  double check_threads, check_unhalted, check_blocks, check_lost_blocks, check_lost_bytes,
+      check_duration_s; /* of heap.leak_check; unhalted: processes whose other threads ran on meanwhile */
   struct rf_report_site *site; /* by falling at_peak_bytes; the sum of those left out last */
   size_t sites;
   struct rf_report_module *module;

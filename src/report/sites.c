@@ -117,7 +117,7 @@ static struct rf_report_site site_of(const struct sum *sum, double tick_s) {
       .lifetimes = part->lifetimes,
       .lifetime_s = part->lifetime_ticks * tick_s,
       .variance_bytes = part->variance_bytes,
-      .lost_blocks = (double)sum->lost_blocks,
+      .lost_blocks = (double)sum->lost_blocks * unit,
       .lost_bytes = (double)sum->lost_bytes,
       .reachable = sum->flags & RF_SITE_CHECKED ? !sum->lost_blocks : -1,
   };

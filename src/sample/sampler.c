@@ -157,6 +157,8 @@ static long clone_thread(void) {
 
 static bool running(void) { return __atomic_load_n(&sampler.tid, __ATOMIC_ACQUIRE) != 0; }
 
+uint32_t rf_sampler_tid(void) { return __atomic_load_n(&sampler.tid, __ATOMIC_ACQUIRE); }
+
 static int start(const struct rf_sampler_plan *plan) {
   if (sampler.retired) return -EPERM;
   if (running()) return -EALREADY;

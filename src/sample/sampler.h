@@ -38,6 +38,9 @@ int rf_sampler_start(const struct rf_sampler_plan *plan);
  * before exec. */
 void rf_sampler_stop(void);
 
+/* The thread's number; 0: there is none. */
+uint32_t rf_sampler_tid(void);
+
 /* Before the app drops privileges: ends the thread at once; totals are still taken at the end, on the thread
  * that calls stop. Bounded: 1 s. */
 void rf_sampler_retire(const char *why);

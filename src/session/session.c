@@ -218,6 +218,8 @@ static void start_heap(void) {
   record_heap();
   if (heap_counts()) start_tracking((enum rf_heap_mode)rf_option_choice(session.options, RF_OPT_HEAP_MODE));
   rf_heap_start(heap_counts());
+  if (rf_option_on(session.options, RF_OPT_HEAP_LEAK_CHECK) && rf_track_mode == RF_TRACK_NONE)
+    rf_log(RF_LOG_WARN, "heap.leak_check finds nothing here: it needs heap.mode=exact or sampled");
 }
 
 static void start_sampler(void) {
@@ -518,17 +520,54 @@ static void record_end(struct rf_header *header) {
                       header->end_monotonic_ns, header->cycles_per_second);
 }
 
+static void tell_number(const char *key, double value) {
+  char text[32];
+  snprintf(text, sizeof text, "%.9g", value);
+  rf_record_fact(key, text);
+}
+
+static void tell_leaks(const struct rf_leaks *leaks) {
+  char why[160];
+  tell_number("heap.leak_check.threads", leaks->threads);
+  tell_number("heap.leak_check.unhalted", !leaks->halted);
+  tell_number("heap.leak_check.blocks", (double)leaks->blocks);
+  tell_number("heap.leak_check.lost_blocks", (double)leaks->lost_blocks);
+  tell_number("heap.leak_check.lost_bytes", (double)leaks->lost_bytes);
+  tell_number("heap.leak_check.duration_s", (double)leaks->duration_ns * 1e-9);
+  if (leaks->halted) return;
+  snprintf(why, sizeof why, "other threads ran on, so their registers were not seen: %s", leaks->reason);
+  rf_record_unavailable("heap.leak_check.halted", why);
+}
+
+static const char *leak_problem(int failed) {
+  return failed == -ETIME     ? "the check took longer than 10 s"
+         : failed == -ENOTSUP ? "heap.leak_check knows the blocks of one allocator only"
+         : failed == -EIO     ? "the process's mappings can't be read"
+                              : "no memory for the check";
+}
+
+static void look_for_leaks(void) {
+  struct rf_leaks leaks;
+  const char *problem = NULL;
+  if (rf_quiet())
+    problem = "the app installed a system call filter";
+  else if (rf_track_mode == RF_TRACK_NONE)
+    problem = "heap.leak_check needs heap.mode=exact or sampled";
+  else {
+    int failed = rf_leaks_check(rf_sampler_tid(), &leaks);
+    if (failed) problem = leak_problem(failed);
+  }
+  if (!problem) {
+    tell_leaks(&leaks);
+    return;
+  }
+  rf_record_unavailable("heap.leak_check", problem);
+  rf_record_unavailable("heap.leaks[].reachable", problem);
+}
+
 static void look_at_heap(void) {
   if (heap_counts() && !rf_quiet()) rf_heap_explain(rf_heap_live_bytes());
-  if (!rf_option_on(session.options, RF_OPT_HEAP_LEAK_CHECK)) return;
-  if (rf_track_mode != RF_TRACK_EXACT)
-    rf_record_unavailable("heap.leaks[].reachable",
-                          "heap.leak_check needs heap.mode=exact, which knows every block");
-  else if (rf_foreign_beside())
-    rf_record_unavailable("heap.leaks[].reachable", "heap.leak_check knows the blocks of one allocator only");
-  else if (!rf_leaks_check())
-    rf_record_unavailable("heap.leaks[].reachable",
-                          "no memory for the check, or the process's mappings can't be read");
+  if (rf_option_on(session.options, RF_OPT_HEAP_LEAK_CHECK)) look_for_leaks();
 }
 
 static void finish_recording(enum rf_exit_kind kind, int code) {

@@ -2,7 +2,6 @@
 #include "arch/x86_64/tracee.h"
 
 #include <elf.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -84,24 +83,4 @@ bool rf_tracee_move(pid_t thread, uintptr_t place) {
 uintptr_t rf_tracee_stack(pid_t thread) {
   struct user_regs_struct registers;
   return ptrace(PTRACE_GETREGS, thread, NULL, &registers) == 0 ? registers.rsp - RED_ZONE : 0;
-}
-
-static bool answers_every_stop(uint64_t call) {
-  static const short calls[] = {SYS_epoll_wait,   SYS_epoll_pwait,         441 /* epoll_pwait2 */,
-                                SYS_semop,        SYS_semtimedop,          SYS_rt_sigtimedwait,
-                                SYS_io_getevents, 333 /* io_pgetevents */, 426 /* io_uring_enter */};
-  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
-    if (call == (uint64_t)calls[i]) return true;
-  return false;
-}
-
-/* The instruction has two bytes. */
-void rf_tracee_begin_call_again(pid_t thread) {
-  struct user_regs_struct registers;
-  if (ptrace(PTRACE_GETREGS, thread, NULL, &registers) != 0) return;
-  if ((int64_t)registers.rax != -EINTR || !answers_every_stop(registers.orig_rax)) return;
-  registers.rax = registers.orig_rax;
-  registers.rip -= 2;
-  registers.orig_rax = ~0ull;
-  ptrace(PTRACE_SETREGS, thread, NULL, &registers);
 }

@@ -25,10 +25,3 @@ uintptr_t rf_tracee_place(pid_t thread);
 bool rf_tracee_move(pid_t thread, uintptr_t place);
 /* The stack pointer, less what lies below it in use; 0: not known. */
 uintptr_t rf_tracee_stack(pid_t thread);
-
-/*
- * Some system calls (epoll_wait, semop, sigtimedwait, io_getevents, ...) answer EINTR to any stop, even one
- * that no signal caused: has such a one begin anew. Not to be called where a signal is pending, which would
- * have interrupted it anyway.
- */
-void rf_tracee_begin_call_again(pid_t thread);
