@@ -1,4 +1,5 @@
-// The containers of the standard library, kept by globals, and what is lost with them: a cycle of shared pointers, a list.
+// The containers of the standard library, kept by globals, and what is lost with them: a cycle of shared
+// pointers, a list.
 #include <deque>
 #include <list>
 #include <map>

@@ -1,4 +1,5 @@
-// Pointers into the middle of objects: a second base class, arrays with a cookie in front, the buffers of strings and vectors.
+// Pointers into the middle of objects: a second base class, arrays with a cookie in front, the buffers of
+// strings and vectors.
 #include <memory>
 #include <string>
 #include <vector>
