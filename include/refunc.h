@@ -98,7 +98,7 @@ struct refunc_result {
   uint64_t rss_begin_bytes, rss_end_bytes, peak_rss_bytes;
   uint64_t faults, switches, read_bytes, write_bytes, sent_bytes, received_bytes;
   uint64_t validations, violations;
-  char first_violation[128];
+  char first_violation[128]; /* "validator: parameter: what it said" */
   double gpu_ratio; /* with system: of the process's GPUs (2: two all the time), by the sampler's looks in the
                        block; NaN: none */
   uint64_t gpu_memory_bytes; /* at the end, or shortly before */
@@ -113,6 +113,8 @@ struct refunc_value {
   double real;
   const void *data;
   size_t count, element_size;
+  char *message; /* room for what is wrong, in words: see refunc_violated */
+  size_t message_bytes;
 };
 /* 0: good; anything else is a violation. */
 typedef int refunc_validator(const struct refunc_value *value, void *user);
@@ -126,7 +128,10 @@ struct refunc_violation {
   double real;
   uint64_t index;      /* of the first bad element */
   const void *address; /* of what can't be read, or of a string */
+  const char *message; /* what a validator said of it, or "" */
 };
+/* Of a function, a block or a span. The name lives as long as the process. */
+typedef void refunc_timing_visitor(const char *name, const struct refunc_timing_stats *stats, void *user);
 typedef void refunc_alert(const struct refunc_memory *memory, void *user);
 
 /* ---- what callers keep ---- */
@@ -189,6 +194,9 @@ struct refunc_api {
   int (*get_system_info)(struct refunc_system_info *info);
   int (*register_validator)(const char *name, refunc_validator *function, void *user);
   int (*has_regressed)(const char *name, double baseline_s, double tolerance);
+  int (*result_json)(const struct refunc_result *result, char *text, size_t bytes);
+  int (*timing_summary)(const char *name, const struct refunc_timing_stats *stats, char *text, size_t bytes);
+  int (*visit_timing_stats)(refunc_timing_visitor *visitor, void *user);
 };
 
 #ifdef REFUNC_IMPLEMENTATION /* the library itself */
@@ -197,6 +205,8 @@ const struct refunc_api *refunc_api_v1(void);
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 
 /* One a module: NULL until it was looked up, REFUNC_ABSENT_ without the preload. */
 #define REFUNC_ABSENT_ ((const struct refunc_api *)1)
@@ -228,6 +238,9 @@ static inline const struct refunc_api *refunc_api_(void) {
   }
   return api;
 }
+
+/* Whether the library knows a function that came later. */
+#define REFUNC_KNOWS_(api, member) ((api) && (api)->size > offsetof(struct refunc_api, member))
 
 /* Whether this process is recorded by Refunc. */
 static inline bool refunc_active(void) { return refunc_api_() != NULL; }
@@ -306,7 +319,9 @@ static inline int refunc_monitor_validate_doubles(struct refunc_monitor *monitor
                                count ? values[0] : 0,
                                values,
                                count,
-                               sizeof *values};
+                               sizeof *values,
+                               NULL,
+                               0};
   return refunc_monitor_validate(monitor, validator, &value);
 }
 
@@ -323,6 +338,13 @@ static inline int refunc_result_summary(const struct refunc_result *result, char
   const struct refunc_api *api = refunc_api_();
   if (!api && bytes) text[0] = 0;
   return api ? api->result_summary(result, text, bytes) : 0;
+}
+
+/* The same as one JSON object, to be kept; what was not measured is null. */
+static inline int refunc_result_json(const struct refunc_result *result, char *text, size_t bytes) {
+  const struct refunc_api *api = refunc_api_();
+  if (bytes) text[0] = 0;
+  return REFUNC_KNOWS_(api, result_json) ? api->result_json(result, text, bytes) : 0;
 }
 
 /* ---- async spans: begun and ended anywhere, joined by name and key ---- */
@@ -376,6 +398,22 @@ static inline int refunc_get_timing_stats(const char *name, struct refunc_timing
   const struct refunc_api *api = refunc_api_();
   stats->size = sizeof *stats;
   return api ? api->get_timing_stats(name, stats) : -ENOSYS;
+}
+
+/* One line of text, as snprintf: calls, mean and deviation, percentiles, least and most. Not in signal
+ * handlers. */
+static inline int refunc_timing_summary(const char *name, const struct refunc_timing_stats *stats, char *text,
+                                        size_t bytes) {
+  const struct refunc_api *api = refunc_api_();
+  if (bytes) text[0] = 0;
+  return REFUNC_KNOWS_(api, timing_summary) ? api->timing_summary(name, stats, text, bytes) : 0;
+}
+
+/* Shows the visitor everything that was called since it was last cleared, overloads one by one. Answers how
+ * many there were. Cost: for few functions some 10 us each. */
+static inline int refunc_visit_timing_stats(refunc_timing_visitor *visitor, void *user) {
+  const struct refunc_api *api = refunc_api_();
+  return REFUNC_KNOWS_(api, visit_timing_stats) ? api->visit_timing_stats(visitor, user) : -ENOSYS;
 }
 
 /* What get_timing_stats answers starts afresh, of one name or (NULL) of all; the report keeps the whole run.
@@ -440,6 +478,19 @@ static inline int refunc_get_system_info(struct refunc_system_info *info) {
 static inline int refunc_register_validator(const char *name, refunc_validator *function, void *user) {
   const struct refunc_api *api = refunc_api_();
   return api ? api->register_validator(name, function, user) : -ENOSYS;
+}
+
+/* A validator's last words: "return refunc_violated(value, "%g is no probability", x);" shows them in reports
+ * and results. */
+__attribute__((format(printf, 2, 3), unused)) static int refunc_violated(const struct refunc_value *value,
+                                                                         const char *format, ...) {
+  va_list arguments;
+  if (value->size < offsetof(struct refunc_value, message_bytes) + sizeof(size_t) || !value->message)
+    return 1;
+  va_start(arguments, format);
+  vsnprintf(value->message, value->message_bytes, format, arguments);
+  va_end(arguments);
+  return 1;
 }
 
 #endif /* REFUNC_IMPLEMENTATION */

@@ -12,7 +12,8 @@ static int probability(const struct refunc_value *value, void *user) {
   const double *p = value->data;
   (void)user;
   for (size_t i = 0; i < value->count; i++)
-    if (!(p[i] >= 0 && p[i] <= 1)) return 1;
+    if (!(p[i] >= 0 && p[i] <= 1))
+      return refunc_violated(value, "%g at %zu: probabilities must be within [0, 1]", p[i], i);
   return 0;
 }
 

@@ -25,6 +25,13 @@ static void show(const char *name) {
   printf("95th percentile: %.4fs\n", stats.p95_s);
 }
 
+/* All of them, a line each. */
+static void one_line(const char *name, const struct refunc_timing_stats *stats, void *file) {
+  char line[300];
+  refunc_timing_summary(name, stats, line, sizeof line);
+  fprintf(file, "%s\n", line);
+}
+
 int main(void) {
   for (int i = 0; i < 40; i++) preprocess_batch(i % 10 == 9 ? 8 : 1);
   show("preprocess_batch");
@@ -33,5 +40,6 @@ int main(void) {
   show("preprocess_batch");
   for (int i = 0; i < 5; i++) REFUNC_TIMER("load") preprocess_batch(2);
   show("load");
+  refunc_visit_timing_stats(one_line, stdout);
   return 0;
 }

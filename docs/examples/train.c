@@ -35,9 +35,13 @@ int main(void) {
 
   refunc_monitor_begin(&monitor, "epoch", &config);
   double loss = train_epoch(weights, count);
-  if (refunc_monitor_end(&monitor, &result) == 0)
+  if (refunc_monitor_end(&monitor, &result) == 0) {
     printf("peak %ld bytes, %lu allocations, CPU %s\n", (long)result.peak_bytes,
            (unsigned long)result.alloc_calls, result.cpu_ratio > 0 ? "known" : "unknown");
+    char json[2000]; /* for a log or a database of one's own */
+    refunc_result_json(&result, json, sizeof json);
+    puts(json);
+  }
   printf("loss %.6g\n", loss);
   free(weights);
   return 0;

@@ -49,6 +49,9 @@ static const struct refunc_api table = {
     .get_system_info = rf_api_get_system_info,
     .register_validator = rf_api_register_validator,
     .has_regressed = rf_api_has_regressed,
+    .result_json = rf_api_result_json,
+    .timing_summary = rf_api_timing_summary,
+    .visit_timing_stats = rf_api_visit_timing_stats,
 };
 
 const struct refunc_api *rf_api(void) { return rf_recording_header() ? &table : NULL; }

@@ -27,6 +27,10 @@ int rf_api_monitor_begin(struct refunc_monitor *monitor, const char *name,
 int rf_api_monitor_validate(struct refunc_monitor *monitor, const char *validator,
                             const struct refunc_value *value);
 int rf_api_monitor_end(struct refunc_monitor *monitor, struct refunc_result *result);
+int rf_api_result_json(const struct refunc_result *result, char *text, size_t bytes);
+int rf_api_timing_summary(const char *name, const struct refunc_timing_stats *stats, char *text,
+                          size_t bytes);
+int rf_api_visit_timing_stats(refunc_timing_visitor *visitor, void *user);
 int rf_api_result_summary(const struct refunc_result *result, char *text, size_t bytes);
 int rf_api_async_begin(const char *name, uint64_t key);
 int rf_api_async_end(const char *name, uint64_t key);

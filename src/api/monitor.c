@@ -46,7 +46,7 @@ struct state {
   int64_t live, outer;
   struct usage usage;
   uint64_t validations, violations;
-  char violated[64]; /* "parameter: validator" */
+  char violated[112]; /* "validator: parameter: what it said" */
 };
 _Static_assert(sizeof(struct state) <= sizeof(struct refunc_monitor), "the app's room for it");
 
@@ -176,30 +176,40 @@ static void measure(const struct state *state, uint64_t cycles, struct refunc_re
   copy_text(result->first_violation, sizeof result->first_violation, state->violated);
 }
 
-static bool shown_bad(const char *validator, const struct refunc_value *value) {
+/* message: RF_MESSAGE_BYTES for what it says. */
+static bool shown_bad(const char *validator, const struct refunc_value *value, char *message) {
   char error[200];
   const struct rf_validator_slot *slot = rf_validator_find(validator, error, sizeof error);
   struct rf_validator_value shown = {.size = sizeof shown};
   rf_validator_function *function = slot ? __atomic_load_n(&slot->function, __ATOMIC_ACQUIRE) : NULL;
   memcpy(&shown, value, value->size < sizeof shown ? value->size : sizeof shown);
   shown.size = sizeof shown;
+  shown.message = message;
+  shown.message_bytes = RF_MESSAGE_BYTES;
   return function && function(&shown, slot->user) != 0;
+}
+
+static void append(char *to, size_t room, const char *text) {
+  size_t length = strlen(to);
+  if (!text || !*text) return;
+  copy_text(to + length, room - length, length ? ": " : "");
+  length = strlen(to);
+  copy_text(to + length, room - length, text);
 }
 
 int rf_api_monitor_validate(struct refunc_monitor *monitor, const char *validator,
                             const struct refunc_value *value) {
   struct state *state = state_of(monitor);
+  char message[RF_MESSAGE_BYTES] = "";
   if (state->mark != MARK || !validator || !value) return 0;
-  bool bad = shown_bad(validator, value);
+  bool bad = shown_bad(validator, value, message);
   state->validations++;
   if (!bad) return 0;
   if (!state->violations++) {
-    copy_text(state->violated, sizeof state->violated, validator);
-    size_t length = strlen(state->violated);
-    if (value->parameter && length + 3 < sizeof state->violated) {
-      memcpy(state->violated + length, ": ", 3);
-      copy_text(state->violated + length + 2, sizeof state->violated - length - 2, value->parameter);
-    }
+    state->violated[0] = 0;
+    append(state->violated, sizeof state->violated, validator);
+    append(state->violated, sizeof state->violated, value->parameter);
+    append(state->violated, sizeof state->violated, message);
   }
   if (state->config.abort_on_violation) rf_violation_end_process();
   return 1;

@@ -251,6 +251,67 @@ int rf_api_get_timing_stats(const char *name, struct refunc_timing_stats *stats)
   return 0;
 }
 
+/* Tallies of functions low to high, less what was cleared; the last one is for scratch. */
+static void take_uncleared(uint32_t low, uint32_t high, struct rf_tally *tallies) {
+  uint64_t mask = rf_guard_take(&guard);
+  forget_parents();
+  take(low, high, tallies, &tallies[high - low]);
+  for (uint32_t i = 0; i < high - low; i++) {
+    struct baseline *before = baseline_of(low + i);
+    if (before) rf_tally_subtract(&tallies[i], before->tally);
+  }
+  rf_guard_give(&guard, mask);
+}
+
+static int show(const char *name, const struct rf_tally *tally, struct rf_tally_scale scale,
+                refunc_timing_visitor *visitor, void *user) {
+  struct refunc_timing_stats stats = {.size = sizeof stats};
+  if (!tally->sums.ended) return 0;
+  rf_tally_stats(tally, scale, &stats);
+  visitor(name, &stats, user);
+  return 1;
+}
+
+static int visit_functions(struct rf_tally *tallies, refunc_timing_visitor *visitor, void *user) {
+  struct rf_walk walk = rf_walk_begin(*rf_recording_root(RF_TABLE_FUNCTION));
+  const struct rf_function_entry *entry;
+  int shown = 0;
+  for (uint32_t id = 0, count = count_of(RF_TABLE_FUNCTION); id < count && (entry = rf_walk_next(&walk));
+       id++) {
+    uint32_t low = id / BATCH * BATCH;
+    if (id == low) take_uncleared(low, low + BATCH < count ? low + BATCH : count, tallies);
+    shown += show(text_at(entry->demangled ? entry->demangled : entry->name), &tallies[id - low],
+                  rf_statistics_scale(entry->mode), visitor, user);
+  }
+  return shown;
+}
+
+static int visit_spans(struct rf_tally *tallies, refunc_timing_visitor *visitor, void *user) {
+  struct rf_walk walk = rf_walk_begin(*rf_recording_root(RF_TABLE_SPAN));
+  const struct rf_span_entry *entry;
+  int shown = 0;
+  for (uint32_t number = 0; (entry = rf_walk_next(&walk)); number++) {
+    struct found one = {.id = {SPAN | number}, .count = 1};
+    struct rf_tally_scale scale = rf_statistics_scale(RF_CLOCK_PERF_COUNTER);
+    scale.inside = 0;
+    rf_tally_clear(&tallies[0]);
+    uint64_t mask = rf_guard_take(&guard);
+    add_up(&one, tallies);
+    rf_guard_give(&guard, mask);
+    shown += show(text_at(entry->name), &tallies[0], scale, visitor, user);
+  }
+  return shown;
+}
+
+int rf_api_visit_timing_stats(refunc_timing_visitor *visitor, void *user) {
+  if (!visitor || !rf_thread_get()) return -EINVAL;
+  struct rf_tally *tallies = rf_malloc((BATCH + 1) * sizeof *tallies);
+  if (!tallies) return -ENOMEM;
+  int shown = visit_functions(tallies, visitor, user) + visit_spans(tallies, visitor, user);
+  rf_free(tallies);
+  return shown;
+}
+
 int rf_api_clear_timing_stats(const char *name) {
   if (!rf_thread_get()) return -ENOSYS;
   uint64_t mask = rf_guard_take(&guard);

@@ -171,12 +171,57 @@ void rf_summary_print(const struct refunc_result *result) {
   errno = error;
 }
 
+static void add_timing(struct line *line, const char *name, const struct refunc_timing_stats *stats) {
+  const struct {
+    const char *what;
+    double value;
+  } shown[] = {{", mean ", stats->mean_s}, {" +- ", stats->stddev_s}, {", p50 ", stats->p50_s},
+               {", p95 ", stats->p95_s},   {", p99 ", stats->p99_s},  {", ", stats->min_s},
+               {" to ", stats->max_s}};
+  add(line, "%s: %lu call%s", name, (unsigned long)stats->count, stats->count == 1 ? "" : "s");
+  for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
+    if (!isnan(shown[i].value)) add(line, "%s", shown[i].what), add_time(line, shown[i].value);
+  if (stats->ci95_ratio > 0)
+    add(line, ", %lu timed, mean within %.1f%%", (unsigned long)stats->timed, stats->ci95_ratio * 100);
+}
+
+/* As much of an app's struct as it has; the rest is as it was. */
+static void take(void *to, size_t size, const void *from) {
+  size_t theirs = *(const size_t *)from;
+  memcpy(to, from, theirs < size ? theirs : size);
+}
+
+int rf_api_timing_summary(const char *name, const struct refunc_timing_stats *stats, char *text,
+                          size_t bytes) {
+  struct line line = {text, bytes, 0};
+  struct refunc_timing_stats all = {0};
+  char visible[512];
+  int error = errno;
+  take(&all, sizeof all, stats);
+  rf_internal_enter();
+  rf_text_visible(visible, sizeof visible, name, strnlen(name, 250));
+  add_timing(&line, visible, &all);
+  rf_internal_leave();
+  errno = error;
+  return (int)line.length;
+}
+
+int rf_api_result_json(const struct refunc_result *result, char *text, size_t bytes) {
+  struct line line = {text, bytes, 0};
+  struct refunc_result all = {.gpu_ratio = NAN, .gpu_memory_bytes = REFUNC_UNKNOWN};
+  int error = errno;
+  take(&all, sizeof all, result);
+  rf_internal_enter();
+  put_all(&line, &all);
+  rf_internal_leave();
+  errno = error;
+  return (int)line.length;
+}
+
 int rf_api_result_summary(const struct refunc_result *result, char *text, size_t bytes) {
   struct line line = {text, bytes, 0};
-  struct refunc_result all;
-  memset(&all, 0, sizeof all);
-  all.gpu_ratio = NAN; /* of an app whose struct ends before */
-  memcpy(&all, result, result->size < sizeof all ? result->size : sizeof all);
+  struct refunc_result all = {.gpu_ratio = NAN}; /* of an app whose struct ends before */
+  take(&all, sizeof all, result);
   int error = errno;
   rf_internal_enter();
   add_all(&line, &all);

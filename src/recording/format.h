@@ -391,7 +391,8 @@ enum rf_example_flag {
   RF_EXAMPLE_INDEX = 1,      /* index is of the first bad element */
   RF_EXAMPLE_UNREADABLE = 2, /* address can't be read */
   RF_EXAMPLE_ENDLESS = 4,    /* a string without an end */
-  RF_EXAMPLE_TEXT = 8        /* text is the beginning of the string, index its length */
+  RF_EXAMPLE_TEXT = 8,       /* text is the beginning of the string, index its length */
+  RF_EXAMPLE_MESSAGE = 16    /* text is what the validator said */
 };
 
 #define RF_CALL_DEPTH 32

@@ -50,6 +50,7 @@ static void put_example(struct rf_json *json, const struct rf_report *report,
   rf_json_number(json, "time_s", call->time_s);
   rf_json_count(json, "thread", call->thread);
   put_value(json, call->value);
+  if (*call->message) rf_json_text(json, "message", call->message);
   if (call->has_index)
     rf_json_count(json, "index", call->index);
   else

@@ -42,8 +42,9 @@ struct rf_report_frame;
 struct rf_report_call {
   double time_s, duration_s; /* since the start; NaN where it says nothing */
   uint32_t thread;
-  const char *args;  /* "x=0x7f..., n=100" */
-  const char *value; /* what was found; a number, or words */
+  const char *args;    /* "x=0x7f..., n=100" */
+  const char *value;   /* what was found; a number, or words */
+  const char *message; /* what a validator said of it, or "" */
   bool has_index;
   uint64_t index;
   struct rf_report_frame *frame; /* the function's caller first */

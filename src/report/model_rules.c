@@ -70,6 +70,11 @@ static const char *value_of(const struct source *s, const struct rf_violation_ex
   return e->value.known ? number_text(arena, &e->value) : "unknown";
 }
 
+static const char *message_of(const struct source *s, const struct rf_violation_example *e) {
+  return e->flags & RF_EXAMPLE_MESSAGE ? rf_arena_text(s->report->arena, rf_reader_string(s->reader, e->text))
+                                       : "";
+}
+
 static void add_example(const struct source *s, rf_ref ref, struct rf_report_violation *v) {
   struct rf_violation_example e;
   if (!read_struct(s, ref, &e, sizeof e)) return;
@@ -79,6 +84,7 @@ static void add_example(const struct source *s, rf_ref ref, struct rf_report_vio
                                   .thread = e.tid,
                                   .args = "",
                                   .value = value_of(s, &e),
+                                  .message = message_of(s, &e),
                                   .index = e.index};
   call->has_index = e.flags & RF_EXAMPLE_INDEX;
   read_stack(s, ref, e.stack, e.depth, call);
@@ -146,7 +152,8 @@ static void add_kept(const struct source *s, const struct rf_kept_entry *entry, 
                                   .duration_s = (double)kept.duration * rf_unit_seconds(h, mode),
                                   .thread = kept.tid,
                                   .args = arguments_of(s, entry, &kept),
-                                  .value = ""};
+                                  .value = "",
+                                  .message = ""};
   read_stack(s, place, kept.stack, kept.depth, call);
 }
 

@@ -43,7 +43,9 @@ static void add_example(struct rf_buffer *out, const struct rf_report *report,
   struct rf_buffer line = {0};
   rf_buffer_printf(&line, "%s", v->parameter);
   if (call->has_index) rf_buffer_printf(&line, "[%llu]", (unsigned long long)call->index);
-  rf_buffer_printf(&line, " is %s at %s", call->value, rf_show_duration(call->time_s, style));
+  rf_buffer_printf(&line, " is %s", call->value);
+  if (*call->message) rf_buffer_printf(&line, " (%s)", call->message);
+  rf_buffer_printf(&line, " at %s", rf_show_duration(call->time_s, style));
   rf_buffer_printf(&line, ", thread %u,", call->thread);
   add_frames(&line, report, call);
   add_line(out, &line, style);

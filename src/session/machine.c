@@ -49,12 +49,12 @@ static void keep(int fact, const char *text) {
 }
 
 static void find_os(void) {
-  char text[2048];
-  if (!read_text("/etc/os-release", text, sizeof text) &&
-      !read_text("/usr/lib/os-release", text, sizeof text))
+  char text[2048] = "\n";
+  if (!read_text("/etc/os-release", text + 1, sizeof text - 1) &&
+      !read_text("/usr/lib/os-release", text + 1, sizeof text - 1))
     return;
-  const char *name = strncmp(text, "PRETTY_NAME=", 12) ? strstr(text, "\nPRETTY_NAME=") : text - 1;
-  if (name) keep(OS, name + 13);
+  const char *name = strstr(text, "\nPRETTY_NAME=");
+  if (name) keep(OS, name + sizeof "\nPRETTY_NAME=" - 1);
 }
 
 static void find_frequency(void) {

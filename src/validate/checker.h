@@ -18,6 +18,7 @@ struct rf_violation_info {
   double real;
   uint64_t index;      /* of the first bad element */
   const void *address; /* of what can't be read, or of a string */
+  const char *message; /* a validator's words, or "" */
 };
 typedef void rf_violation_callback(const struct rf_violation_info *info);
 

@@ -388,7 +388,11 @@ static enum rf_outcome run_string(const struct rf_check *check, const struct rf_
     *finding = (struct rf_finding){.address = bad, .flags = RF_FINDING_UNREADABLE};
     return outcome;
   }
-  *finding = (struct rf_finding){.address = text, .index = length, .flags = RF_FINDING_TEXT};
+  finding->value =
+      (struct rf_number){0}; /* its room for a message is not to be filled with zeros each time */
+  finding->address = text;
+  finding->index = length;
+  finding->flags = RF_FINDING_TEXT;
   if (check->has_most && length > check->most) return RF_VIOLATED;
   if (check->utf8 && utf8_prefix((const unsigned char *)text, length) < length) return RF_VIOLATED;
   return !check->automaton || matches(check->automaton, text, length) ? RF_GOOD : RF_VIOLATED;
@@ -400,6 +404,7 @@ struct validation {
   const struct rf_validator_slot *slot;
   struct rf_validator_value value;
   int answer;
+  char message[RF_MESSAGE_BYTES];
 };
 
 static void call_validator(struct validation *v) {
@@ -447,13 +452,17 @@ static enum rf_outcome run_validator(const struct rf_check *check, const struct 
                           .data = (const void *)data,
                           .count = count,
                           .element_size = bytes},
-                         0};
+                         0,
+                         ""};
+  v.value.message = v.message;
+  v.value.message_bytes = sizeof v.message;
   struct rf_number n = {0};
   if (s->size && count) number_at(data, s, &n);
   v.value.integer = (int64_t)n.bits;
   if (n.kind == RF_NUMBER_DOUBLE) real_of(&v.value, n.bits);
   rf_preserved_on_own_stack((uintptr_t)&v, 0, 0, validate);
-  *finding = (struct rf_finding){.value = n};
+  *finding = (struct rf_finding){.value = n, .flags = v.message[0] ? RF_FINDING_MESSAGE : 0};
+  for (size_t i = 0; v.message[0] && i + 1 < sizeof v.message; i++) finding->message[i] = v.message[i];
   return v.answer ? RF_VIOLATED : RF_GOOD;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "validate/plan.h"
+#include "validate/validators.h"
 
 /* A call as rules see it. */
 struct rf_call {
@@ -13,7 +14,8 @@ enum rf_finding_flag {
   RF_FINDING_INDEX = 1,      /* index holds */
   RF_FINDING_UNREADABLE = 2, /* address can't be read */
   RF_FINDING_ENDLESS = 4,    /* a string without an end */
-  RF_FINDING_TEXT = 8        /* address is where a string begins, index its length */
+  RF_FINDING_TEXT = 8,       /* address is where a string begins, index its length */
+  RF_FINDING_MESSAGE = 16    /* message has a validator's words */
 };
 
 /* What was found wrong. */
@@ -22,6 +24,7 @@ struct rf_finding {
   uint64_t index;
   uintptr_t address;
   uint32_t flags; /* enum rf_finding_flag */
+  char message[RF_MESSAGE_BYTES];
 };
 
 enum rf_outcome { RF_GOOD, RF_VIOLATED, RF_UNCHECKED };

@@ -21,7 +21,10 @@ struct rf_validator_value {
   double real;
   const void *data; /* the elements, or the value's own bytes; readable as of now */
   size_t count, element_size;
+  char *message; /* room for what is wrong, in the validator's words; holds "" */
+  size_t message_bytes;
 };
+#define RF_MESSAGE_BYTES 120u
 
 /* 0: good; anything else is a violation. */
 typedef int rf_validator_function(const struct rf_validator_value *value, void *user);

@@ -44,6 +44,7 @@ static void fill_example(struct rf_violation_entry *entry, uint32_t place, const
   example->index = finding->index;
   example->address = finding->address;
   if (finding->flags & RF_FINDING_TEXT) example->text = record_text(finding);
+  if (finding->flags & RF_FINDING_MESSAGE) example->text = rf_recording_text(finding->message);
   record_stack(example);
   __atomic_store_n(&entry->example[place], rf_recording_ref(example), __ATOMIC_RELEASE);
 }
@@ -109,7 +110,8 @@ void rf_violation_callback_run(const struct rf_checker *checker, const struct rf
                         .kind = finding->value.kind,
                         .integer = (int64_t)finding->value.bits,
                         .index = finding->index,
-                        .address = (const void *)finding->address}};
+                        .address = (const void *)finding->address,
+                        .message = finding->flags & RF_FINDING_MESSAGE ? finding->message : ""}};
   char *real = (char *)&c.info.real; /* by bytes: no vector register */
   for (int i = 0; finding->value.kind == RF_NUMBER_DOUBLE && i < 8; i++)
     real[i] = ((const char *)&finding->value.bits)[i];
