@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "report/hidden.h"
 #include "report/model_parts.h"
 #include "report/sites.h"
 #include "report/symbolize.h"
@@ -487,5 +488,6 @@ struct rf_report *rf_report_build(struct rf_reader *const *readers, size_t count
   drop_matched_elsewhere(report);
   if (!*report->heap.mode) report->heap.mode = rf_report_option(report, "heap.mode");
   if (!*report->heap.allocator) report->heap.allocator = rf_report_option(report, "heap.allocator");
+  if (!isnan(report->heap.alloc_calls)) rf_report_hidden_allocators(report);
   return report;
 }
