@@ -7,6 +7,8 @@
 #include "arch/arch.h"
 #include "base/memory.h"
 
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define ROOT_BITS 14
 #define BRANCH_BITS 13
 #define LEAF_BITS 20
@@ -39,17 +41,31 @@ static void *made(void **place, size_t bytes) {
 
 static size_t leaf_bytes(void) { return sizeof(uint64_t) << (LEAF_BITS - granule); }
 
+static struct branch **branch_of(uintptr_t at) { return &root[at >> (BRANCH_BITS + LEAF_BITS)]; }
+
+static uint64_t **leaf_of(struct branch *branch, uintptr_t at) {
+  return &branch->leaf[at >> LEAF_BITS & ((1 << BRANCH_BITS) - 1)];
+}
+
+static uint64_t *word_in(uint64_t *leaf, uintptr_t at) {
+  return &leaf[(at & ((1u << LEAF_BITS) - 1)) >> granule];
+}
+
+static __attribute__((noinline)) uint64_t *new_word(uintptr_t at) {
+  struct branch **branches = branch_of(at), *branch = __atomic_load_n(branches, __ATOMIC_ACQUIRE);
+  if (!branch && !(branch = made((void **)branches, sizeof *branch))) return NULL;
+  uint64_t **leaves = leaf_of(branch, at), *leaf = __atomic_load_n(leaves, __ATOMIC_ACQUIRE);
+  if (!leaf && !(leaf = made((void **)leaves, leaf_bytes()))) return NULL;
+  return word_in(leaf, at);
+}
+
 uint64_t *rf_blocks_word(const void *block, bool make) {
   uintptr_t at = (uintptr_t)block;
-  if (__builtin_expect(at >> (ROOT_BITS + BRANCH_BITS + LEAF_BITS) || !root, 0)) return NULL;
-  struct branch **branches = &root[at >> (BRANCH_BITS + LEAF_BITS)];
-  struct branch *branch = __atomic_load_n(branches, __ATOMIC_ACQUIRE);
-  if (__builtin_expect(!branch, 0) && (!make || !(branch = made((void **)branches, sizeof *branch))))
-    return NULL;
-  uint64_t **leaves = &branch->leaf[at >> LEAF_BITS & ((1 << BRANCH_BITS) - 1)];
-  uint64_t *leaf = __atomic_load_n(leaves, __ATOMIC_ACQUIRE);
-  if (__builtin_expect(!leaf, 0) && (!make || !(leaf = made((void **)leaves, leaf_bytes())))) return NULL;
-  return &leaf[(at & ((1u << LEAF_BITS) - 1)) >> granule];
+  if (UNLIKELY(at >> (ROOT_BITS + BRANCH_BITS + LEAF_BITS) || !root)) return NULL;
+  struct branch *branch = __atomic_load_n(branch_of(at), __ATOMIC_ACQUIRE);
+  uint64_t *leaf = LIKELY(branch) ? __atomic_load_n(leaf_of(branch, at), __ATOMIC_ACQUIRE) : NULL;
+  if (LIKELY(leaf)) return word_in(leaf, at);
+  return make ? new_word(at) : NULL;
 }
 
 static void visit_leaf(const uint64_t *leaf, uintptr_t start, void (*visit)(void *, uintptr_t, uint64_t),

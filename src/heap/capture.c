@@ -18,6 +18,7 @@
 /* A stack that was captured, and will be again. */
 struct sealed {
   void *known;
+  struct sealed *next; /* what was captured after it the last time; NULL: not known */
   rf_ref stack;
   struct rf_unwind_seal seal;
 };
@@ -34,8 +35,8 @@ struct node {
 };
 
 struct rf_capture {
-  rf_ref before; /* the stack that was captured last */
-  bool busy;     /* a handler that allocates meanwhile goes without all this */
+  struct sealed *last; /* the stack that was captured last */
+  bool busy;           /* a handler that allocates meanwhile goes without all this */
   uint32_t depth;
   size_t sealed_bytes; /* of each */
   char *sealed;
@@ -48,6 +49,7 @@ struct rf_capture {
   rf_ref *node;
   uintptr_t *frames; /* scratch, innermost first */
   struct node nodes[1 << KNOWN_BITS];
+  struct sealed none; /* for stacks that are not sealed */
 };
 
 /* An odd number of cache lines: or those that are looked at first would share a few places in the cache. */
@@ -70,6 +72,7 @@ struct rf_capture *rf_capture_new(uint32_t depth, rf_capture_known *known) {
   if (capture->walk) rf_unwind_cache_lean(capture->walk);
   capture->depth = depth;
   capture->known = known;
+  capture->last = &capture->none;
   capture->sealed_bytes = each;
   capture->sealed = memory + header;
   capture->frames = (uintptr_t *)(capture->sealed + all * each);
@@ -80,6 +83,7 @@ struct rf_capture *rf_capture_new(uint32_t depth, rf_capture_known *known) {
 void rf_capture_reset(struct rf_capture *capture) {
   if (capture->walk) rf_unwind_cache_reset(capture->walk);
   for (unsigned i = 0; i < 1 << SET_BITS; i++) capture->set[i] = (struct set){0};
+  capture->last = &capture->none;
   capture->count = 0;
   capture->busy = false;
 }
@@ -123,9 +127,9 @@ static rf_ref walked(struct rf_capture *capture, const struct rf_registers *regi
   return walk_nodes(capture, count, same, cut);
 }
 
-static void keep(struct rf_capture *capture, uint32_t tag, const struct rf_registers *registers, rf_ref stack,
-                 void *known) {
-  if (stack == RF_STACK_END || !known || !capture->walk) return;
+/* A place for another stack, instead of the oldest of its set. */
+static struct sealed *sealed_new(struct rf_capture *capture, uint32_t tag,
+                                 const struct rf_registers *registers) {
   size_t number = tag >> (32 - SET_BITS);
   struct set *set = &capture->set[number];
   unsigned way = set->oldest++ % WAYS;
@@ -133,17 +137,19 @@ static void keep(struct rf_capture *capture, uint32_t tag, const struct rf_regis
   if (!sealed->seal.room)
     rf_unwind_seal_init(&sealed->seal, capture->sealed_bytes - offsetof(struct sealed, seal));
   set->tag[way] = rf_unwind_seal(capture->walk, registers, &sealed->seal) ? tag : 0;
-  sealed->stack = stack;
-  sealed->known = known;
+  sealed->next = NULL;
+  return sealed;
 }
 
-static __attribute__((noinline)) void *by_walking(struct rf_capture *capture, uint32_t tag,
-                                                  const struct rf_registers *registers, void *user) {
+static __attribute__((noinline)) struct sealed *by_walking(struct rf_capture *capture, uint32_t tag,
+                                                           const struct rf_registers *registers, void *user) {
   rf_ref stack = walked(capture, registers);
   void *known = capture->known(user, stack);
-  keep(capture, tag, registers, stack, known);
-  capture->before = stack;
-  return known;
+  bool keep = stack != RF_STACK_END && known && capture->walk;
+  struct sealed *sealed = keep ? sealed_new(capture, tag, registers) : &capture->none;
+  sealed->stack = stack;
+  sealed->known = known;
+  return sealed;
 }
 
 /* In a handler that interrupted a capture on this thread. */
@@ -163,12 +169,12 @@ static __attribute__((noinline)) void *apart(const struct rf_capture *capture, v
 /* The stack before tells which of several of this depth it will be. Its upper bits are the set. */
 static uint32_t tag_of(const struct rf_capture *capture, const struct rf_registers *registers) {
   uint64_t hash = (registers->at[RF_REG_STACK] >> 4) * 0x9e3779b97f4a7c15u;
-  hash = (hash ^ hash >> 32 ^ capture->before) * 0xd6e8feb86659fd93u;
+  hash = (hash ^ hash >> 32 ^ capture->last->stack) * 0xd6e8feb86659fd93u;
   return (uint32_t)(hash >> 32) | 1;
 }
 
-static struct sealed *seen_before(const struct rf_capture *capture, uint32_t tag,
-                                  const struct rf_registers *registers) {
+static struct sealed *by_tag(const struct rf_capture *capture, uint32_t tag,
+                             const struct rf_registers *registers) {
   size_t number = tag >> (32 - SET_BITS);
   for (unsigned way = 0; way < WAYS; way++) {
     if (capture->set[number].tag[way] != tag) continue;
@@ -178,21 +184,30 @@ static struct sealed *seen_before(const struct rf_capture *capture, uint32_t tag
   return NULL;
 }
 
+static __attribute__((noinline)) struct sealed *another(struct rf_capture *capture,
+                                                        const struct rf_registers *registers, void *user) {
+  uint32_t tag = tag_of(capture, registers);
+  struct sealed *sealed = by_tag(capture, tag, registers);
+  return capture->last->next = sealed ? sealed : by_walking(capture, tag, registers, user);
+}
+
+/* The one that comes next has left the cache since its last time. */
+static void fetch(const struct sealed *sealed) {
+  for (unsigned i = 0; i < 4; i++) __builtin_prefetch((const char *)sealed + 64 * i);
+}
+
 void *rf_capture_here(struct rf_capture *capture, void *user) {
   struct rf_registers registers;
   if (UNLIKELY(capture->busy)) return apart(capture, user);
   __atomic_store_n(&capture->busy, true, __ATOMIC_RELAXED);
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   rf_registers_here(&registers);
-  uint32_t tag = tag_of(capture, &registers);
-  struct sealed *sealed = seen_before(capture, tag, &registers);
-  void *known;
-  if (LIKELY(sealed)) {
-    known = sealed->known;
-    capture->before = sealed->stack;
-  } else {
-    known = by_walking(capture, tag, &registers, user);
-  }
+  struct sealed *sealed = capture->last->next;
+  if (UNLIKELY(!sealed || !rf_unwind_seal_holds(&sealed->seal, &registers)))
+    sealed = another(capture, &registers, user);
+  capture->last = sealed;
+  fetch(sealed->next);
+  void *known = sealed->known;
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   __atomic_store_n(&capture->busy, false, __ATOMIC_RELAXED);
   return known;

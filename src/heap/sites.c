@@ -101,16 +101,22 @@ static struct rf_site_part *new_part(struct rf_thread *thread, rf_ref **page, ui
   return part;
 }
 
-static struct rf_site_part *find_part(struct rf_thread *thread, struct rf_site_parts *parts, uint32_t site) {
-  rf_ref **page = &parts->page[site / PER_PAGE];
-  rf_ref ref = *page ? (*page)[site % PER_PAGE] : 0;
-  return ref ? at(ref) : new_part(thread, page, site);
+/* NULL: it has none yet. */
+static inline struct rf_site_part *find_part(const struct rf_site_parts *parts, uint32_t site) {
+  const rf_ref *page = parts->page ? parts->page[site / PER_PAGE] : NULL;
+  return page && page[site % PER_PAGE] ? at(page[site % PER_PAGE]) : NULL;
+}
+
+static __attribute__((noinline)) struct rf_site_part *make_part(struct rf_thread *thread,
+                                                                struct rf_site_parts *parts, uint32_t site) {
+  if (!parts->page && !(parts->page = rf_pages(PAGES * sizeof *parts->page))) return NULL;
+  struct rf_site_part *part = new_part(thread, &parts->page[site / PER_PAGE], site);
+  return part || site == 1 ? part : rf_sites_part(thread, parts, 1);
 }
 
 struct rf_site_part *rf_sites_part(struct rf_thread *thread, struct rf_site_parts *parts, uint32_t site) {
-  if (!parts->page && !(parts->page = rf_pages(PAGES * sizeof *parts->page))) return NULL;
-  struct rf_site_part *part = find_part(thread, parts, site);
-  return part || site == 1 ? part : find_part(thread, parts, 1);
+  struct rf_site_part *part = find_part(parts, site);
+  return __builtin_expect(part != NULL, 1) ? part : make_part(thread, parts, site);
 }
 
 static int64_t live_of(const struct rf_site_part *part) {

@@ -23,6 +23,7 @@
 
 struct rf_heap_thread {
   uint64_t random;
+  uint64_t dice;          /* random bits that are left, below a bit that is set */
   const void *last_block; /* the youngest tracked block, and the thread's calls when it was made */
   uint64_t last_calls;
   struct rf_site_part *last_part;
@@ -85,6 +86,14 @@ static uint64_t random_bits(struct rf_heap_thread *state) { /* xorshift64* */
   x ^= x >> 12, x ^= x << 25, x ^= x >> 27;
   state->random = x;
   return x * 0x2545f4914f6cdd1du;
+}
+
+/* One drawing of random bits lasts for 21 decisions. */
+static inline bool one_in_eight(struct rf_heap_thread *state) {
+  if (UNLIKELY(state->dice < 8)) state->dice = random_bits(state) | (uint64_t)1 << 63;
+  bool chosen = !(state->dice & 7);
+  state->dice >>= 3;
+  return chosen;
 }
 
 /* In (0, 1]. */
@@ -152,7 +161,7 @@ bool rf_track_knows_all(void) {
  * are measured. Word 0: not this one's. */
 static uint64_t birth(struct rf_heap_thread *state, const struct rf_site_part *part) {
   bool often = rf_track_mode == RF_TRACK_EXACT && part->alloc_calls > MEASURED_FIRST;
-  if (often && random_bits(state) >> 61) return 0;
+  if (often && !one_in_eight(state)) return 0;
   uint64_t tick = rf_cycles() / RF_TICK_CYCLES & RF_WORD_TICKS;
   return tick ? tick : 1;
 }
