@@ -88,11 +88,11 @@ static uint64_t random_bits(struct rf_heap_thread *state) { /* xorshift64* */
   return x * 0x2545f4914f6cdd1du;
 }
 
-/* One drawing of random bits lasts for 21 decisions. */
-static inline bool one_in_eight(struct rf_heap_thread *state) {
-  if (UNLIKELY(state->dice < 8)) state->dice = random_bits(state) | (uint64_t)1 << 63;
-  bool chosen = !(state->dice & 7);
-  state->dice >>= 3;
+/* One drawing of random bits lasts for 15 decisions. */
+static inline bool one_in_sixteen(struct rf_heap_thread *state) {
+  if (UNLIKELY(state->dice < 16)) state->dice = random_bits(state) | (uint64_t)1 << 63;
+  bool chosen = !(state->dice & 15);
+  state->dice >>= 4;
   return chosen;
 }
 
@@ -157,11 +157,11 @@ bool rf_track_knows_all(void) {
   return rf_track_mode == RF_TRACK_EXACT && !inherited && !rf_recording_header()->dropped_sites;
 }
 
-/* The clock costs as much as all the rest: of a site that has been seen often, the lives of a random eighth
- * are measured. Word 0: not this one's. */
+/* The clock costs as much as all the rest: of a site that has been seen often, the lives of a random
+ * sixteenth are measured. Word 0: not this one's. */
 static uint64_t birth(struct rf_heap_thread *state, const struct rf_site_part *part) {
   bool often = rf_track_mode == RF_TRACK_EXACT && part->alloc_calls > MEASURED_FIRST;
-  if (often && !one_in_eight(state)) return 0;
+  if (often && !one_in_sixteen(state)) return 0;
   uint64_t tick = rf_cycles() / RF_TICK_CYCLES & RF_WORD_TICKS;
   return tick ? tick : 1;
 }
