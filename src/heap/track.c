@@ -34,6 +34,7 @@ struct rf_heap_thread {
 enum rf_track_mode rf_track_mode;
 uint8_t *rf_track_filter; /* sampled mode: how many tracked blocks have this slot; 255 stays */
 static double interval;
+static uint64_t seed;
 static uint32_t depth;
 static bool inherited; /* blocks from before a fork, which are not in the table */
 
@@ -48,6 +49,7 @@ static bool start_filter(void) {
 
 bool rf_track_start(const struct rf_track_plan *plan) {
   interval = plan->sample_bytes ? (double)plan->sample_bytes : 1;
+  seed = plan->sample_seed;
   depth = plan->stack_depth < 1 ? 1 : plan->stack_depth > DEPTH_MOST ? DEPTH_MOST : plan->stack_depth;
   if (plan->mode == RF_TRACK_NONE) return true;
   bool sampled = plan->mode == RF_TRACK_SAMPLED;
@@ -73,10 +75,19 @@ static void *known_of(void *user, rf_ref stack) {
   return rf_sites_part(thread, &thread->heap_private->parts, rf_sites_number(stack));
 }
 
-static struct rf_heap_thread *new_state(void) {
+/* Threads draw from sequences of their own, told apart by the order in which they came. */
+static uint64_t random_start(const struct rf_thread *thread, const void *state) {
+  uint64_t x = seed ? seed * 0x9e3779b97f4a7c15u + thread->index : rf_cycles() ^ (uintptr_t)state;
+  x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+  x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+  x ^= x >> 31;
+  return x ? x : 1;
+}
+
+static struct rf_heap_thread *new_state(const struct rf_thread *thread) {
   struct rf_heap_thread *state = rf_pages(sizeof *state);
   if (!state) return NULL;
-  state->random = rf_cycles() ^ (uintptr_t)state;
+  state->random = random_start(thread, state);
   state->capture = rf_capture_new(depth, known_of);
   return state->capture ? state : NULL;
 }
@@ -109,7 +120,7 @@ static uint64_t next_sample(struct rf_thread *thread) {
 
 uint64_t rf_track_thread(struct rf_thread *thread) {
   if (rf_track_mode == RF_TRACK_NONE) return UINT64_MAX;
-  if (!thread->heap_private) thread->heap_private = new_state();
+  if (!thread->heap_private) thread->heap_private = new_state(thread);
   if (!thread->heap_private) {
     __atomic_fetch_add(&rf_recording_header()->dropped_sites, 1, __ATOMIC_RELAXED);
     return UINT64_MAX;

@@ -20,6 +20,7 @@ enum rf_track_mode { RF_TRACK_NONE, RF_TRACK_SAMPLED, RF_TRACK_EXACT };
 struct rf_track_plan {
   enum rf_track_mode mode;
   uint64_t sample_bytes; /* mean of the sampling interval */
+  uint64_t sample_seed;  /* 0: drawn */
   uint32_t stack_depth;
 };
 

@@ -317,6 +317,15 @@ static void put_stack(struct rf_json *json, struct rf_report *report, const stru
   rf_json_close(json, ']');
 }
 
+static void put_interval(struct rf_json *json, const struct rf_report_site *site) {
+  double low, high;
+  rf_site_interval(site, &low, &high);
+  rf_json_open_flat(json, "ci95_bytes", '[');
+  rf_json_number(json, NULL, low);
+  rf_json_number(json, NULL, high);
+  rf_json_close(json, ']');
+}
+
 static void put_sites(struct rf_json *json, struct rf_report *report) {
   struct scope scope = {json, report, "heap.sites[]", "of no freed block of this site the life was measured"};
   rf_json_open(json, "sites", '[');
@@ -334,6 +343,7 @@ static void put_sites(struct rf_json *json, struct rf_report *report) {
     put(&scope, "temporary_calls", s->temporary_calls);
     put(&scope, "mean_lifetime_s", rf_site_lifetime_s(s));
     put(&scope, "stderr_bytes", rf_site_stderr(s));
+    put_interval(json, s);
     rf_json_bool(json, "truncated", s->truncated);
     rf_json_close(json, '}');
   }

@@ -29,6 +29,10 @@ void rf_sites_end(struct rf_site_merge *merge);
 
 /* The mean time that a site's freed blocks lived; NaN where none was measured. */
 double rf_site_lifetime_s(const struct rf_report_site *site);
+/* What alloc_bytes of a sampled recording lies in with 95% confidence; twice alloc_bytes itself in an exact
+ * one.
+ */
+void rf_site_interval(const struct rf_report_site *site, double *low, double *high);
 /* Standard error of alloc_bytes: 0 in an exact recording. */
 double rf_site_stderr(const struct rf_report_site *site);
 

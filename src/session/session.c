@@ -173,6 +173,7 @@ static void start_tracking(enum rf_heap_mode mode) {
                                        : mode == RF_HEAP_SAMPLED ? RF_TRACK_SAMPLED
                                                                  : RF_TRACK_NONE,
                                .sample_bytes = rf_option_bytes(o, RF_OPT_HEAP_SAMPLE_BYTES),
+                               .sample_seed = rf_option_number(o, RF_OPT_HEAP_SAMPLE_SEED),
                                .stack_depth = (uint32_t)rf_option_number(o, RF_OPT_HEAP_STACK_DEPTH)};
   rf_unwind_hide((uintptr_t)__ehdr_start, (uintptr_t)etext);
   if (rf_track_start(&plan)) return;

@@ -108,6 +108,7 @@ Test(options, the_table_is_that_of_the_interface) {
       {"heap.mode", "REFUNC_HEAP_MODE", "counters"},
       {"heap.per_function", "REFUNC_HEAP_PER_FUNCTION", "off"},
       {"heap.sample_bytes", "REFUNC_HEAP_SAMPLE_BYTES", "512K"},
+      {"heap.sample_seed", "REFUNC_HEAP_SAMPLE_SEED", "0"},
       {"heap.stack_depth", "REFUNC_HEAP_STACK_DEPTH", "64"},
       {"heap.leak_check", "REFUNC_HEAP_LEAK_CHECK", "off"},
       {"heap.suppressions", "REFUNC_HEAP_SUPPRESSIONS", ""},

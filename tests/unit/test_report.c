@@ -13,6 +13,7 @@
 #include "report/json.h"
 #include "report/load.h"
 #include "report/openmetrics.h"
+#include "report/sites.h"
 #include "report/text.h"
 
 static struct rf_report *report_of(struct fixture *const *fixtures, size_t count) {
@@ -42,6 +43,43 @@ static const struct rf_report_function *find(const struct rf_report *report, con
 }
 
 #define NEAR(actual, expected) cr_expect_float_eq(actual, expected, 1e-14 + 1e-9 * fabs((double)(expected)))
+
+/* --- sampled sites --- */
+
+/* In how many of all cases the interval covers what count blocks of bytes each really are, by the binomial
+ * law of how many of them were sampled. Where none was there is no site; documented is then 3.7 times the
+ * mean distance. */
+static double coverage(unsigned count, double bytes, double distance) {
+  double p = -expm1(-bytes / distance), truth = count * bytes, covered = 0;
+  for (unsigned k = 0; k <= count; k++) {
+    double chance = exp(lgamma(count + 1.0) - lgamma(k + 1.0) - lgamma(count - k + 1.0) + k * log(p) +
+                        (count - k) * log1p(-p));
+    struct rf_report_site site = {.alloc_calls = k / p,
+                                  .alloc_bytes = k * bytes / p,
+                                  .variance_bytes = k * (1 - p) * (bytes / p) * (bytes / p)};
+    double low, high;
+    rf_site_interval(&site, &low, &high);
+    if (!k) high = 3.7 * distance;
+    if (low <= truth && truth <= high) covered += chance;
+  }
+  return covered;
+}
+
+Test(report, intervals_of_sampled_sites_cover_the_truth) {
+  const double distance = 32768;
+  for (double bytes = 16; bytes <= 400000; bytes *= 1.7)
+    for (double samples = 0.5; samples < 200; samples *= 1.37) {
+      double p = -expm1(-bytes / distance);
+      unsigned count = (unsigned)(samples / p);
+      if (count < 1 || count > 20000) continue;
+      double covered = coverage(count, bytes, distance);
+      cr_expect(covered > 0.93, "%u blocks of %g bytes: covered in %.1f%%", count, bytes, covered * 100);
+    }
+  struct rf_report_site exact = {.alloc_bytes = 12345};
+  double low, high;
+  rf_site_interval(&exact, &low, &high);
+  cr_expect(low == 12345 && high == 12345);
+}
 
 /* --- durations --- */
 
