@@ -7,6 +7,7 @@
 #include "base/memory.h"
 
 #include "heap/allocator.h"
+#include "heap/jemalloc.h"
 #include "heap/smaps.h"
 #include "recording/threads.h"
 
@@ -71,7 +72,7 @@ static bool begins_as_arena(const struct rf_mapping *mapping) {
 /* Reading its beginning is safe while everything stands still; else a block in it must tell. */
 static bool is_arena(const struct rf_roots *roots, const struct rf_mark *mark,
                      const struct rf_mapping *mapping) {
-  if (!strcmp(mapping->name, "[heap]")) return true;
+  if (!strcmp(mapping->name, "[heap]") || rf_jemalloc_holds((const void *)mapping->start)) return true;
   if (mapping->file || !mapping->readable || !mapping->writable) return false;
   uintptr_t low = mapping->start & ~(ARENA - 1);
   size_t first = rf_mark_first_from(mark, low);
@@ -116,7 +117,9 @@ static void add_area(struct finding *finding, const struct rf_mapping *mapping, 
 /* An arena ends with its region, whatever lies behind it. */
 static uintptr_t end_of_arena(const struct finding *finding, const struct rf_mapping *mapping) {
   uintptr_t region = (mapping->start & ~(ARENA - 1)) + ARENA;
-  if (region >= mapping->end || !strcmp(mapping->name, "[heap]")) return mapping->end;
+  if (region >= mapping->end || !strcmp(mapping->name, "[heap]") ||
+      rf_jemalloc_holds((const void *)mapping->start))
+    return mapping->end;
   return is_arena(finding->roots, finding->mark, mapping) ? region : mapping->end;
 }
 
