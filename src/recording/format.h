@@ -59,6 +59,8 @@ enum rf_table {
   RF_TABLE_COUNT = 32
 };
 
+#define RF_RSS_LOOKS 48
+
 struct rf_header {
   char magic[8];
   uint16_t version_major, version_minor;
@@ -107,6 +109,8 @@ struct rf_header {
   /* GPUs of the process: the time that looks at them stand for, that time multiplied by their utilization,
    * and what memory they had at the last look (UINT64_MAX: not known). */
   uint64_t gpu_time_ns, gpu_busy_ns, gpu_memory_bytes;
+  uint64_t rss_looks, rss_look[RF_RSS_LOOKS]; /* how often the sampler looked at resident memory, and what it
+                                                 saw last, in a ring */
 };
 _Static_assert(sizeof(struct rf_header) <= RF_HEADER_BYTES, "the header has outgrown its page");
 

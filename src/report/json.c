@@ -161,7 +161,9 @@ static void put_function_system(struct rf_json *json, struct rf_report *report,
   }
   rf_json_open(json, "system", '{');
   put(&cpu, "cpu_ratio", f->system.cpu_ratio);
-  put(&scope, "peak_rss_bytes", f->system.peak_rss_bytes);
+  struct scope rss = {json, report, "functions[].system",
+                      "the sampler did not look, and no call raised the process's peak"};
+  put(&rss, "peak_rss_bytes", f->system.peak_rss_bytes);
   put(&scope, "faults", f->system.faults);
   put(&scope, "switches", f->system.switches);
   put(&scope, "read_bytes", f->system.read_bytes);

@@ -49,6 +49,8 @@ static void read_memory(struct rf_reading *r) {
     return;
   }
   r->rss_bytes = bytes;
+  r->header->rss_look[r->header->rss_looks % RF_RSS_LOOKS] = bytes;
+  __atomic_store_n(&r->header->rss_looks, r->header->rss_looks + 1, __ATOMIC_RELEASE);
   rf_reading_set(r, RF_METRIC_RSS, (double)bytes);
   rf_reading_total(r, &r->totals->peak_rss_bytes, bytes);
   rf_alert_look(r, bytes);

@@ -21,8 +21,10 @@
 struct rf_extra {
   uint64_t alloc_calls, requested_bytes, alloc_bytes, free_bytes;
   int64_t live, outer_high; /* the thread's live bytes at entry; the high-water mark of the function around */
-  uint64_t cpu_ns, faults, switches, read_blocks, write_blocks, sent, received, max_rss;
-  uint64_t gpu_time, gpu_busy; /* of the process, so far */
+  uint64_t cpu_ns, faults, switches, sent, received, max_rss;
+  uint32_t read_blocks, write_blocks; /* they may wrap around */
+  uint64_t rss_looks;                 /* of the sampler, so far */
+  uint64_t gpu_time, gpu_busy;        /* of the process, so far */
 };
 _Static_assert(sizeof(struct rf_extra) == 128, "cheap to index");
 
@@ -111,25 +113,42 @@ static void system_read(struct rf_extra *extra) {
   extra->cpu_ns = ns_of(&usage.ru_utime) + ns_of(&usage.ru_stime);
   extra->faults = (uint64_t)(usage.ru_minflt + usage.ru_majflt);
   extra->switches = (uint64_t)(usage.ru_nvcsw + usage.ru_nivcsw);
-  extra->read_blocks = (uint64_t)usage.ru_inblock;
-  extra->write_blocks = (uint64_t)usage.ru_oublock;
+  extra->read_blocks = (uint32_t)usage.ru_inblock;
+  extra->write_blocks = (uint32_t)usage.ru_oublock;
   extra->max_rss = (uint64_t)usage.ru_maxrss;
   extra->sent = entry->sent_bytes;
   extra->received = entry->received_bytes;
+  extra->rss_looks = __atomic_load_n(&header->rss_looks, __ATOMIC_ACQUIRE);
   extra->gpu_time = header->gpu_time_ns;
   extra->gpu_busy = header->gpu_busy_ns;
+}
+
+/*
+ * The highest resident memory while a call ran: where the process's own peak rose meanwhile, it is that one;
+ * else what the sampler saw, from its last look before the call on. The process's peak itself is no answer,
+ * since it may be from long before (even from before an exec).
+ */
+static uint64_t peak_rss(const struct rf_extra *begin, const struct rf_extra *end) {
+  const struct rf_header *header = (const struct rf_header *)rf_trace_base;
+  uint64_t first = begin->rss_looks ? begin->rss_looks - 1 : 0, highest = 0;
+  if (end->max_rss > begin->max_rss) return end->max_rss * 1024;
+  if (end->rss_looks - first > RF_RSS_LOOKS) first = end->rss_looks - RF_RSS_LOOKS;
+  for (uint64_t i = first; i < end->rss_looks; i++)
+    if (header->rss_look[i % RF_RSS_LOOKS] > highest) highest = header->rss_look[i % RF_RSS_LOOKS];
+  return highest;
 }
 
 static void system_exit(const struct rf_extra *begin, struct rf_slot *slot, uint64_t weight) {
   struct rf_extra end = {0};
   system_read(&end);
-  if (end.max_rss * 1024 > slot->peak_rss_bytes) slot->peak_rss_bytes = end.max_rss * 1024;
+  uint64_t peak = peak_rss(begin, &end);
+  if (peak > slot->peak_rss_bytes) slot->peak_rss_bytes = peak;
   if (slot->depth > 1) return;
   slot->cpu_ns += weight * (end.cpu_ns - begin->cpu_ns);
   slot->faults += weight * (end.faults - begin->faults);
   slot->switches += weight * (end.switches - begin->switches);
-  slot->read_bytes += weight * (end.read_blocks - begin->read_blocks) * 512;
-  slot->write_bytes += weight * (end.write_blocks - begin->write_blocks) * 512;
+  slot->read_bytes += weight * (uint64_t)(end.read_blocks - begin->read_blocks) * 512;
+  slot->write_bytes += weight * (uint64_t)(end.write_blocks - begin->write_blocks) * 512;
   slot->sent_bytes += weight * (end.sent - begin->sent);
   slot->received_bytes += weight * (end.received - begin->received);
   slot->gpu_time_ns += weight * (end.gpu_time - begin->gpu_time);
