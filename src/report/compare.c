@@ -182,6 +182,7 @@ struct rf_comparison *rf_compare(struct rf_report *const *base, size_t base_coun
   collect(&t, fresh, fresh_count, true);
   for (size_t i = 0; i < t.entries; i++) compare_entry(c, &t.entry[i]);
   compare_heap(c, base, base_count, fresh, fresh_count);
+  if (base_count && fresh_count) rf_compare_machines(c, base[0], fresh[0]);
   if (c->rows) qsort(c->row, c->rows, sizeof *c->row, by_badness);
   return c;
 }

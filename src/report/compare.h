@@ -27,6 +27,11 @@ struct rf_compared {
   bool overlaps; /* the sides' ranges overlap */
 };
 
+/* Of the machines, in the words of environment; values as text. */
+struct rf_difference {
+  const char *key, *base, *fresh;
+};
+
 struct rf_comparison {
   struct rf_arena *arena;
   double tolerance;
@@ -37,11 +42,16 @@ struct rf_comparison {
   size_t only_bases, only_freshes;
   size_t common, regressed, improved;
   size_t base_runs, fresh_runs;
+  struct rf_difference *difference;
+  size_t differences;
 };
 
 /* The strings of the result lie in the reports, which must outlive it. */
 struct rf_comparison *rf_compare(struct rf_report *const *base, size_t base_count,
                                  struct rf_report *const *fresh, size_t fresh_count, double tolerance);
+/* compare_machines.c: a part of rf_compare. */
+void rf_compare_machines(struct rf_comparison *comparison, const struct rf_report *base,
+                         const struct rf_report *fresh);
 void rf_comparison_free(struct rf_comparison *comparison);
 
 void rf_comparison_text(struct rf_buffer *out, const struct rf_comparison *c, const struct rf_style *style);

@@ -97,6 +97,21 @@ static void add_singles(struct rf_buffer *out, const char *what, const struct rf
   rf_buffer_free(&line);
 }
 
+/* A line each: what differs between the machines. */
+static void add_differences(struct rf_buffer *out, const struct rf_comparison *c,
+                            const struct rf_style *style) {
+  for (size_t i = 0; i < c->differences; i++) {
+    const struct rf_difference *d = &c->difference[i];
+    struct rf_buffer line = {0};
+    rf_buffer_printf(&line, "%s: %s in BASE, %s in NEW", d->key, d->base, d->fresh);
+    rf_buffer_text(out, i ? " " : "\n the machines differ:\n ");
+    rf_buffer_text(out, "  ");
+    rf_add_text(out, line.bytes, (size_t)style->width - 3, style);
+    rf_buffer_char(out, '\n');
+    rf_buffer_free(&line);
+  }
+}
+
 static size_t name_columns(const struct rf_comparison *c, bool ranges, const struct rf_style *style) {
   size_t most = (size_t)style->width - (ranges ? 75 : 61), longest = 9;
   for (size_t i = 0; i < c->rows; i++) {
@@ -121,6 +136,7 @@ void rf_comparison_text(struct rf_buffer *out, const struct rf_comparison *c, co
   rf_buffer_printf(out, "\n %zu regressed, %zu improved (tolerance %.3g%%), of %zu functions in both%s\n",
                    c->regressed, c->improved, c->tolerance * 100, c->common,
                    ranges ? "; medians, and half the runs' range" : "");
+  add_differences(out, c, style);
 }
 
 /* --- JSON --- */
@@ -175,6 +191,15 @@ void rf_comparison_json(struct rf_buffer *out, const struct rf_comparison *c) {
   rf_json_close(&json, ']');
   put_singles(&json, "only_base", c->only_base, c->only_bases);
   put_singles(&json, "only_new", c->only_fresh, c->only_freshes);
+  rf_json_open(&json, "machine_differences", '[');
+  for (size_t i = 0; i < c->differences; i++) {
+    rf_json_open_flat(&json, NULL, '{');
+    rf_json_text(&json, "key", c->difference[i].key);
+    rf_json_text(&json, "base", c->difference[i].base);
+    rf_json_text(&json, "new", c->difference[i].fresh);
+    rf_json_close(&json, '}');
+  }
+  rf_json_close(&json, ']');
   rf_json_close(&json, '}');
   rf_buffer_char(out, '\n');
 }
@@ -210,6 +235,13 @@ void rf_comparison_markdown(struct rf_buffer *out, const struct rf_comparison *c
     rf_buffer_printf(out, "| %s | %s | ", show_value(row, row->fresh.median, &style), ratio);
     add_note(out, row, &style);
     rf_buffer_text(out, " |\n");
+  }
+  for (size_t i = 0; i < c->differences; i++) {
+    const struct rf_difference *d = &c->difference[i];
+    const char *const parts[] = {d->key, ": ", d->base, " in base, ", d->fresh, " in new"};
+    rf_buffer_text(out, i ? "- " : "\nThe machines differ:\n\n- ");
+    for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) add_markdown_text(out, parts[k]);
+    rf_buffer_char(out, '\n');
   }
 }
 

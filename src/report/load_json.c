@@ -86,6 +86,16 @@ static void load_environment(struct rf_report *report, const json_t *object) {
   report->refunc_version = text(report, object, "refunc_version");
   report->cpu_count = number(object, "cpu_count");
   report->memory_bytes = number(object, "memory_bytes");
+  report->os = text(report, object, "os");
+  report->libc_version = text(report, object, "libc_version");
+  report->cpu_governor = text(report, object, "cpu_governor");
+  report->transparent_huge_pages = text(report, object, "transparent_huge_pages");
+  const json_t *virtual_machine = json_object_get(object, "virtual_machine");
+  if (json_is_boolean(virtual_machine))
+    report->virtual_machine = json_is_true(virtual_machine) ? "yes" : "no";
+  report->cpu_limit = number(object, "cpu_limit");
+  report->cpu_max_hz = number(object, "cpu_max_hz");
+  report->load_1m = number(object, "load_1m");
 }
 
 static struct rf_report *load_document(const json_t *document, const char *name, char *error,
