@@ -2,6 +2,7 @@
  * Compilers name the copies that they make of a function after it: f.constprop.0, f.isra.1.part.2, f.cold,
  * f.llvm.123. What stands before the suffixes is the source's name.
  */
+#include <stdbool.h>
 #include <string.h>
 
 #include "elf/names.h"
@@ -37,7 +38,8 @@ static bool is_identifier(const char *symbol, size_t length) {
 
 size_t rf_symbol_base_length(const char *symbol) {
   size_t length = strlen(symbol);
-  for (;;) {
+  bool dots = memchr(symbol, '.', length) != NULL;
+  while (dots) {
     size_t dot = last_dot(symbol, length), end = dot;
     if (dot == 0) return length;
     if (all_digits(symbol + dot + 1, length - dot - 1)) {
@@ -52,10 +54,11 @@ size_t rf_symbol_base_length(const char *symbol) {
       return length;
     }
   }
+  return length;
 }
 
 bool rf_symbol_is_cold(const char *symbol) {
   size_t base = rf_symbol_base_length(symbol);
-  const char *cold = strstr(symbol + base, ".cold");
+  const char *cold = symbol[base] ? strstr(symbol + base, ".cold") : NULL;
   return cold && (cold[5] == '\0' || cold[5] == '.');
 }

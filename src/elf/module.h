@@ -44,10 +44,10 @@ struct rf_symbol {
 /*
  * Every function symbol of a module from .dynsym, .symtab, .gnu_debugdata (liblzma, dlopened), and the debug
  * file that build-id or .gnu_debuglink name under /usr/lib/debug (CRC and build-id checked). Each (name,
- * address) pair once per table at most; the same pair may come from two tables. Undefined, absolute and
- * out-of-text symbols are left out. Lying tables are survived. Returns how many tables were read (0: stripped
- * and without dynamic symbols). where (may be NULL) receives a bit set: 1 dynsym, 2 symtab, 4 gnu_debugdata,
- * 8 debug file.
+ * address) pair once per table, however many versions it has; the same pair may come from two tables.
+ * Undefined, absolute and out-of-text symbols are left out. Lying tables are survived. Returns how many
+ * tables were read (0: stripped and without dynamic symbols). where (may be NULL) receives a bit set: 1
+ * dynsym, 2 symtab, 4 gnu_debugdata, 8 debug file.
  */
 int rf_symbols_visit(const struct rf_module *module,
                      bool (*visit)(void *user, const struct rf_symbol *symbol), void *user, unsigned *where);

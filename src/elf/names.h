@@ -22,6 +22,10 @@ static inline bool rf_name_is_word(char c) {
          (unsigned char)c >= 0x80;
 }
 
+static inline bool rf_name_is_mangled(const char *symbol) {
+  return symbol[0] == '_' && (symbol[1] == 'Z' || symbol[1] == 'R');
+}
+
 /* The decimal number at *at, at most 999,999, and where it ends. (strtoul would touch errno.) */
 static inline size_t rf_name_number(const char **at) {
   size_t number = 0;

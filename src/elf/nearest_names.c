@@ -6,20 +6,23 @@
  *
  * and every name gets a penalty: four for each edit, less for what people get wrong without mistyping (upper
  * and lower case, a missing namespace, parameters). Most names never come that far: too long, too short, or
- * without the letters.
+ * without the letters, which nearest_filter.h tells for all targets at once. Once a target has three near
+ * names, only what is nearer than the last of them passes.
  */
 #include <stdint.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "elf/edits.h"
 #include "elf/names.h"
+#include "elf/nearest_names.h"
 #include "elf/one_pattern.h"
 #include "elf/pattern.h"
 #include "elf/spellings.h"
 
 #define BEST 3
 #define TARGET_LIMIT 200 /* longer targets are cut */
-#define NAME_LIMIT 400   /* longer names are not compared */
+#define NAME_LIMIT RF_NEAREST_NAME
 
 enum penalty { EDIT = 4, WRONG_CASE = 1, NAMESPACE = 2, PARAMETERS = 1, UNFINISHED = 6, NONE = 1000 };
 
@@ -31,7 +34,8 @@ struct rf_nearest_names {
   bool open_start, open_end; /* wildcards before and behind the target */
   bool parameters;           /* names are shown with theirs */
   int limit;                 /* edits that still count as near */
-  uint64_t letters;
+  uint64_t letters, tail_letters;
+  struct rf_edits edits[2]; /* of the whole target and of its last component, where they are short enough */
   struct rf_spellings spellings;
   struct {
     char *name;
@@ -45,13 +49,6 @@ struct rf_nearest_names {
 
 static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
 
-/* A set of the bytes in text, by their low six bits in lower case. */
-static uint64_t letters_of(const char *text, size_t length) {
-  uint64_t letters = 0;
-  for (size_t i = 0; i < length; i++) letters |= UINT64_C(1) << (lower(text[i]) & 63);
-  return letters;
-}
-
 static size_t tail_of(const char *name, size_t length) {
   size_t tail = 0;
   for (size_t at = 0; at + 2 < length; at++)
@@ -59,10 +56,10 @@ static size_t tail_of(const char *name, size_t length) {
   return tail;
 }
 
-/* Edits from target to text in lower case, at most limit + 1. Where a wildcard adjoins, the rest of text is
- * free. */
-static int edits(const struct rf_nearest_names *nearest, const char *target, size_t target_length,
-                 const char *text, size_t length) {
+/* Edits from a long target to text in lower case, at most limit + 1. Where a wildcard adjoins, the rest of
+ * text is free. */
+static int edits_of_long(const struct rf_nearest_names *nearest, const char *target, size_t target_length,
+                         const char *text, size_t length) {
   uint16_t row[NAME_LIMIT + 1];
   for (size_t t = 0; t <= length; t++) row[t] = nearest->open_start ? 0 : (uint16_t)t;
   for (size_t i = 1; i <= target_length; i++) {
@@ -83,6 +80,20 @@ static int edits(const struct rf_nearest_names *nearest, const char *target, siz
   return best;
 }
 
+/* From the target's index from, which is 0 or its last component's. */
+static int edits(const struct rf_nearest_names *nearest, size_t from, const char *text, size_t length) {
+  const struct rf_edits *prepared = &nearest->edits[from != 0];
+  return prepared->length
+             ? rf_edits_to(prepared, text, length)
+             : edits_of_long(nearest, nearest->target + from, nearest->length - from, text, length);
+}
+
+/* More than so many bits. */
+static bool more_bits(uint64_t bits, int count) {
+  while (bits && count-- > 0) bits &= bits - 1;
+  return bits != 0;
+}
+
 /* Whether so many letters of the target are missing, or lengths so far apart, that no comparison can succeed.
  */
 static bool hopeless(const struct rf_nearest_names *nearest, uint64_t target_letters, size_t target_length,
@@ -90,15 +101,14 @@ static bool hopeless(const struct rf_nearest_names *nearest, uint64_t target_let
   size_t limit = (size_t)nearest->limit;
   if (length > NAME_LIMIT || length + limit < target_length) return true;
   if (!nearest->open_start && !nearest->open_end && length > target_length + limit) return true;
-  return __builtin_popcountll(target_letters & ~letters_of(text, length)) > nearest->limit;
+  return more_bits(target_letters & ~rf_letters_of(text, length), nearest->limit);
 }
 
 static int compare(const struct rf_nearest_names *nearest, size_t from, const char *text, size_t length) {
-  const char *target = nearest->target + from;
   size_t target_length = nearest->length - from;
-  uint64_t letters = from == 0 ? nearest->letters : letters_of(target, target_length);
+  uint64_t letters = from == 0 ? nearest->letters : nearest->tail_letters;
   if (hopeless(nearest, letters, target_length, text, length)) return NONE;
-  int count = edits(nearest, target, target_length, text, length);
+  int count = edits(nearest, from, text, length);
   if (count > nearest->limit) return NONE;
   if (count > 0) return EDIT * count;
   bool same = target_length == length && memcmp(nearest->exact + from, text, length) == 0;
@@ -148,14 +158,24 @@ static void keep(struct rf_nearest_names *nearest, const char *name, size_t leng
 
 /* ---- The target ---- */
 
+static void prepare_edits(struct rf_nearest_names *nearest, size_t from) {
+  size_t length = nearest->length - from;
+  if (length > 0 && length <= RF_EDITS_TARGET)
+    rf_edits_prepare(&nearest->edits[from != 0], nearest->target + from, length, nearest->open_start,
+                     nearest->open_end);
+}
+
 static void set_target(struct rf_nearest_names *nearest, const char *text, size_t length) {
   nearest->length = length < TARGET_LIMIT ? length : TARGET_LIMIT;
   memcpy(nearest->exact, text, nearest->length);
   for (size_t i = 0; i < nearest->length; i++) nearest->target[i] = lower(text[i]);
   nearest->tail = tail_of(nearest->exact, nearest->length);
-  nearest->letters = letters_of(nearest->exact, nearest->length);
+  nearest->letters = rf_letters_of(nearest->exact, nearest->length);
+  nearest->tail_letters = rf_letters_of(nearest->exact + nearest->tail, nearest->length - nearest->tail);
+  prepare_edits(nearest, 0);
+  prepare_edits(nearest, nearest->tail);
   int limit = (int)(nearest->length - nearest->tail) / (nearest->open_start || nearest->open_end ? 4 : 3);
-  nearest->limit = limit < 1 ? 1 : limit > 5 ? 5 : limit;
+  nearest->limit = limit < 1 ? 1 : limit > RF_NEAREST_LIMIT ? RF_NEAREST_LIMIT : limit;
 }
 
 /* The longest stretch of a glob without wildcards. */
@@ -212,31 +232,37 @@ struct rf_nearest_names *rf_nearest_names_new(const char *text) {
 
 /* ---- Names ---- */
 
-/* Whether some component of a mangled name (3run) is near the target's last one: only then it is worth
- * demangling. */
-static bool mangled_may_be_near(const struct rf_nearest_names *nearest, const char *symbol) {
-  const char *target = nearest->target + nearest->tail;
+bool rf_nearest_component(const struct rf_nearest_names *nearest, const char *name, size_t length) {
   size_t target_length = nearest->length - nearest->tail;
-  uint64_t letters = letters_of(target, target_length);
-  for (const char *at = symbol; *at; at++) {
-    if (*at < '1' || *at > '9') continue;
-    const char *name = at;
-    size_t length = rf_name_number(&name);
-    if (length > NAME_LIMIT || strnlen(name, length) < length) continue;
-    if (!hopeless(nearest, letters, target_length, name, length) &&
-        edits(nearest, target, target_length, name, length) <= nearest->limit)
-      return true;
-    if (length > target_length && target_length >= 4 &&
-        memcmp(nearest->exact + nearest->tail, name, target_length) == 0)
-      return true;
-    at = name - 1;
+  if (!hopeless(nearest, nearest->tail_letters, target_length, name, length) &&
+      edits(nearest, nearest->tail, name, length) <= nearest->limit)
+    return true;
+  return length > target_length && target_length >= 4 &&
+         memcmp(nearest->exact + nearest->tail, name, target_length) == 0;
+}
+
+bool rf_nearest_next_component(const char **at, const char *end, const char **name, size_t *length) {
+  for (; *at < end; ++*at) {
+    if (**at < '1' || **at > '9') continue;
+    *name = *at;
+    *length = rf_name_number(name);
+    if (*length > RF_NEAREST_NAME || *name > end || *length > (size_t)(end - *name)) continue;
+    *at = *name;
+    return true;
   }
   return false;
 }
 
-static void feed_mangled(struct rf_nearest_names *nearest, const char *symbol) {
-  struct rf_spellings *spellings = &nearest->spellings;
-  if (!mangled_may_be_near(nearest, symbol) || !rf_spell(spellings, symbol)) return;
+/* Only then it is worth demangling. */
+static bool mangled_may_be_near(const struct rf_nearest_names *nearest, const char *symbol) {
+  const char *at = symbol, *end = symbol + strlen(symbol), *name;
+  size_t length;
+  while (rf_nearest_next_component(&at, end, &name, &length))
+    if (rf_nearest_component(nearest, name, length)) return true;
+  return false;
+}
+
+void rf_nearest_take_spelled(struct rf_nearest_names *nearest, const struct rf_spellings *spellings) {
   int penalty = NONE;
   for (size_t i = 0; i < spellings->name_count; i++)
     penalty = least(penalty, penalty_of(nearest, spellings->names[i].text, spellings->names[i].length));
@@ -244,10 +270,20 @@ static void feed_mangled(struct rf_nearest_names *nearest, const char *symbol) {
   keep(nearest, shown, strlen(shown), penalty + (nearest->parameters ? PARAMETERS : 0));
 }
 
-static void feed(struct rf_nearest_names *nearest, const char *symbol, size_t length) {
-  if (nearest->length == 0) return;
-  if (symbol[0] != '_' || (symbol[1] != 'Z' && symbol[1] != 'R')) {
-    keep(nearest, symbol, length, penalty_of(nearest, symbol, length));
+void rf_nearest_take_plain(struct rf_nearest_names *nearest, const char *symbol, size_t length) {
+  keep(nearest, symbol, length, penalty_of(nearest, symbol, length));
+}
+
+static void feed_mangled(struct rf_nearest_names *nearest, const char *symbol) {
+  if (mangled_may_be_near(nearest, symbol) && rf_spell(&nearest->spellings, symbol))
+    rf_nearest_take_spelled(nearest, &nearest->spellings);
+}
+
+void rf_nearest_names_feed(struct rf_nearest_names *nearest, const char *symbol) {
+  size_t length = rf_symbol_base_length(symbol);
+  if (rf_symbol_is_cold(symbol) || nearest->length == 0) return;
+  if (!rf_name_is_mangled(symbol)) {
+    rf_nearest_take_plain(nearest, symbol, length);
     return;
   }
   char *base = rf_strndup(symbol, length);
@@ -255,15 +291,15 @@ static void feed(struct rf_nearest_names *nearest, const char *symbol, size_t le
   rf_free(base);
 }
 
-void rf_nearest_names_feed_all(struct rf_nearest_names *const *nearest, size_t count, const char *symbol) {
-  if (rf_symbol_is_cold(symbol)) return;
-  size_t length = rf_symbol_base_length(symbol);
-  for (size_t i = 0; i < count; i++)
-    if (nearest[i]) feed(nearest[i], symbol, length);
+struct rf_nearest_target rf_nearest_target_of(const struct rf_nearest_names *nearest) {
+  return (struct rf_nearest_target){nearest->exact + nearest->tail, nearest->length - nearest->tail,
+                                    nearest->open_start || nearest->open_end, nearest->limit};
 }
 
-void rf_nearest_names_feed(struct rf_nearest_names *nearest, const char *symbol) {
-  rf_nearest_names_feed_all(&nearest, 1, symbol);
+/* What takes so many edits has at least their penalty, and a full list's last one must be beaten. */
+int rf_nearest_limit_now(const struct rf_nearest_names *nearest) {
+  int beaten = nearest->count == BEST ? (nearest->best[BEST - 1].penalty - 1) / EDIT : nearest->limit;
+  return beaten < nearest->limit ? beaten : nearest->limit;
 }
 
 const char *rf_nearest_names_result(struct rf_nearest_names *nearest) {

@@ -305,36 +305,76 @@ static bool is_quantifier(const char *source, size_t length, size_t at) {
   return at < length && strchr("*?{", source[at]); /* + leaves one */
 }
 
-/* The longest run of one alternative. Everything but plain word characters ends a run; what surrounds it is
- * unknown. */
-static struct rf_needle needle_of_alternative(const char *source, size_t length, bool mangled) {
-  struct run best = {.text = ""};
+/* Needles of which each match holds one. */
+struct choice {
+  struct rf_needle *needles;
+  size_t count, room, shortest;
+};
+
+static bool add_choice(struct choice *choice, const struct rf_needle *needle) {
+  if (needle->length == 0 || choice->count == choice->room) return false;
+  if (choice->count == 0 || needle->length < choice->shortest) choice->shortest = needle->length;
+  choice->needles[choice->count++] = *needle;
+  return true;
+}
+
+static bool needles_of_alternatives(const char *source, size_t length, bool mangled, struct choice *choice);
+
+/* A group that can't be left out says as much as its weakest alternative. */
+static void try_group(const char *source, size_t length, bool mangled, struct choice *best) {
+  struct rf_needle needles[RF_REGEX_NEEDLES];
+  struct choice choice = {.needles = needles, .room = RF_REGEX_NEEDLES};
+  if (!needles_of_alternatives(source, length, mangled, &choice) || choice.shortest <= best->shortest) return;
+  memcpy(best->needles, needles, choice.count * sizeof *needles);
+  best->count = choice.count;
+  best->shortest = choice.shortest;
+}
+
+static void try_run(const struct run *run, bool mangled, struct choice *best) {
+  if (run->length <= best->shortest || (mangled && (run->length < 3 || !survives_mangling(run)))) return;
+  best->needles[0] = needle_of(run);
+  best->count = 1;
+  best->shortest = best->needles[0].length;
+}
+
+/* The longest run of one alternative, or a group of longer ones. Everything but plain word characters ends a
+ * run; what surrounds it is unknown. */
+static void needles_of_sequence(const char *source, size_t length, bool mangled, struct choice *best) {
   for (size_t at = 0; at < length;) {
     size_t from = at;
     while (at < length && needle_byte(source[at]) && !is_quantifier(source, length, at + 1)) at++;
     struct run run = {.text = source + from, .length = at - from};
-    if (run.length > best.length && (!mangled || (run.length >= 3 && survives_mangling(&run)))) best = run;
+    try_run(&run, mangled, best);
+    from = at;
     if (at < length && needle_byte(source[at]))
       at++; /* the quantified one */
     else if (at < length)
       at = source[at] == '{' ? at + 1 + strcspn(source + at + 1, "}") : skip_regex_part(source, length, at);
+    if (source[from] == '(' && at > from + 1 && source[at - 1] == ')' && !is_quantifier(source, length, at))
+      try_group(source + from + 1, at - from - 2, mangled, best);
   }
-  return needle_of(&best);
 }
 
-size_t rf_needles_of_regex(const char *source, bool mangled, struct rf_needle *needles, size_t room) {
-  size_t length = strlen(source), count = 0, from = 0;
-  for (size_t at = 0; at <= length;) {
+static bool needles_of_alternatives(const char *source, size_t length, bool mangled, struct choice *choice) {
+  for (size_t at = 0, from = 0; at <= length;) {
     if (at < length && source[at] != '|') {
       at = skip_regex_part(source, length, at);
       continue;
     }
-    if (count == room) return 0;
-    needles[count] = needle_of_alternative(source + from, at - from, mangled);
-    if (needles[count++].length == 0) return 0;
+    struct rf_needle needles[RF_REGEX_NEEDLES];
+    struct choice one = {.needles = needles, .room = RF_REGEX_NEEDLES};
+    needles_of_sequence(source + from, at - from, mangled, &one);
+    if (one.count == 0) return false;
+    for (size_t i = 0; i < one.count; i++)
+      if (!add_choice(choice, &needles[i])) return false;
     from = ++at;
   }
-  return count;
+  return true;
+}
+
+size_t rf_needles_of_regex(const char *source, bool mangled, struct rf_needle needles[RF_REGEX_NEEDLES]) {
+  struct choice choice = {.needles = needles, .room = RF_REGEX_NEEDLES};
+  return needles_of_alternatives(source, strlen(source), mangled, &choice) ? choice.count : 0;
 }
 
 /* ---- The automaton ---- */
@@ -358,6 +398,7 @@ struct rf_needles {
   struct output *list;
   size_t count, capacity;
   unsigned char class[256];
+  bool idle[256]; /* no needle begins with it, and it ends no text */
 };
 
 static void set_classes(unsigned char class[256]) {
@@ -461,6 +502,7 @@ bool rf_needles_build(struct rf_needles *needles) {
     link_state(needles, 0, queue, &queued);
     for (size_t i = 0; i < queued; i++) link_state(needles, queue[i], queue, &queued);
   }
+  for (int c = 1; c < 256; c++) needles->idle[c] = needles->next[0][needles->class[c]] == 0;
   rf_free(queue);
   return possible;
 }
@@ -476,8 +518,9 @@ static void report(const struct rf_needles *needles, uint16_t state, void (*foun
 
 void rf_needles_find(const struct rf_needles *needles, const char *text,
                      void (*found)(void *user, uint32_t id), void *user) {
-  uint16_t state = 0;
-  for (; *text; text++) {
+  for (uint16_t state = 0;; text++) {
+    while (state == 0 && needles->idle[(unsigned char)*text]) text++;
+    if (!*text) return;
     state = needles->next[state][needles->class[(unsigned char)*text]];
     if (needles->reporting[state] != 0) report(needles, needles->reporting[state], found, user);
   }

@@ -27,9 +27,10 @@ struct rf_needle rf_needle_of_glob(const char *text, const unsigned char *wild, 
 struct rf_needle rf_needle_of_mangled_glob(const char *text, const unsigned char *wild, size_t length);
 struct rf_needle rf_needle_of_mangled_name(const char *text, size_t length);
 
-/* Needles of an extended regular expression, one for each alternative; 0: some alternative has none. mangled
- * as above. */
-size_t rf_needles_of_regex(const char *source, bool mangled, struct rf_needle *needles, size_t room);
+/* Needles of an extended regular expression: whatever it matches holds one of them. 0: none are known.
+ * mangled as above. */
+#define RF_REGEX_NEEDLES 16
+size_t rf_needles_of_regex(const char *source, bool mangled, struct rf_needle needles[RF_REGEX_NEEDLES]);
 
 struct rf_needles; /* opaque */
 struct rf_needles *rf_needles_new(void);

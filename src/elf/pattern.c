@@ -24,6 +24,8 @@ struct rf_pattern_set {
   size_t count, capacity;
   int *table; /* exact patterns by hash: index + 1, 0 is free */
   size_t table_mask;
+  uint64_t exact_lengths; /* of exact patterns, modulo 64: most names need not be hashed */
+  uint64_t exact_ends[4]; /* their last bytes */
   bool exact_with_parameters, exact_with_tags, others_with_tags;
 
   bool prepared; /* the filters know all patterns */
@@ -57,8 +59,16 @@ static int *table_place(const struct rf_pattern_set *set, const char *text, size
 static void table_insert(struct rf_pattern_set *set, size_t index) {
   struct rf_one_pattern *pattern = &set->patterns[index];
   int *place = table_place(set, pattern->plain, pattern->length);
+  unsigned char end = pattern->length ? (unsigned char)pattern->plain[pattern->length - 1] : 0;
   pattern->same_text = *place - 1;
   *place = (int)index + 1;
+  set->exact_lengths |= UINT64_C(1) << pattern->length % 64;
+  set->exact_ends[end / 64] |= UINT64_C(1) << end % 64;
+}
+
+static bool may_be_exact(const struct rf_pattern_set *set, const char *text, size_t length) {
+  unsigned char end = length ? (unsigned char)text[length - 1] : 0;
+  return set->exact_lengths >> length % 64 & 1 && set->exact_ends[end / 64] >> end % 64 & 1;
 }
 
 /* Every array that has a place for each pattern grows together. */
@@ -145,7 +155,7 @@ static bool prepare(struct rf_pattern_set *set) {
 struct subject {
   struct rf_pattern_set *set;
   const char *module, *symbol, *base; /* base: the symbol without a clone's suffix, or the symbol */
-  size_t hits;
+  size_t base_length, hits;
 };
 
 static void hit(struct subject *subject, size_t index) {
@@ -156,6 +166,7 @@ static void hit(struct subject *subject, size_t index) {
 
 static void look_up(struct subject *subject, const char *text, size_t length) {
   const struct rf_pattern_set *set = subject->set;
+  if (!may_be_exact(set, text, length)) return;
   for (int i = *table_place(set, text, length) - 1; i >= 0; i = set->patterns[i].same_text)
     if (rf_one_pattern_in_module(&set->patterns[i], subject->module)) hit(subject, (size_t)i);
 }
@@ -256,7 +267,7 @@ static void match_subject(struct subject *subject) {
   bool mangled = subject->base[0] == '_' && (subject->base[1] == 'Z' || subject->base[1] == 'R');
   rf_pattern_filter_find(mangled ? &set->mangled : &set->plain, subject->symbol, &set->candidates);
   bool demangle = thin_candidates(subject) || set->candidates.exact;
-  look_up(subject, subject->base, strlen(subject->base));
+  look_up(subject, subject->base, subject->base_length);
   if (subject->base != subject->symbol) look_up(subject, subject->symbol, strlen(subject->symbol));
   bool demangled = mangled && demangle && match_demangled(subject);
   for (size_t i = 0; i < set->candidates.count; i++) {
@@ -273,6 +284,7 @@ static size_t match(struct rf_pattern_set *set, const char *module, const char *
   size_t base_length = rf_symbol_base_length(symbol);
   char *base = symbol[base_length] ? rf_strndup(symbol, base_length) : NULL;
   if (base) subject.base = base;
+  subject.base_length = base || !symbol[base_length] ? base_length : strlen(symbol);
   match_subject(&subject);
   rf_free(base);
   return subject.hits;

@@ -49,10 +49,16 @@ bool rf_symbol_is_cold(const char *symbol);
 
 /* Names that come nearest to a pattern that matched nothing; feed each symbol, then ask: at most 3,
  * newline-separated, best first, "" if none is near. They live until the next question. Cost of feeding:
- * about 50 ns; many at once (NULLs among them are left out) 5 ns each where nothing is near. */
+ * about 100 ns. */
 struct rf_nearest_names; /* opaque */
 struct rf_nearest_names *rf_nearest_names_new(const char *pattern);
 void rf_nearest_names_feed(struct rf_nearest_names *nearest, const char *symbol);
-void rf_nearest_names_feed_all(struct rf_nearest_names *const *nearest, size_t count, const char *symbol);
 const char *rf_nearest_names_result(struct rf_nearest_names *nearest);
 void rf_nearest_names_free(struct rf_nearest_names *nearest);
+
+/* Feeds many of them (NULLs among them are left out), which have to live as long; what comes out is the same.
+ * NULL: no memory. Cost of feeding: 0.1 us for 64 of them, 0.3 us for C++ names, where nothing is near. */
+struct rf_nearest_search; /* opaque */
+struct rf_nearest_search *rf_nearest_search_new(struct rf_nearest_names *const *names, size_t count);
+void rf_nearest_search_feed(struct rf_nearest_search *search, const char *symbol);
+void rf_nearest_search_free(struct rf_nearest_search *search);

@@ -5,14 +5,13 @@
 
 #include "base/memory.h"
 
-#define ALTERNATIVES 16
 #define ANY_EXACT UINT32_MAX /* the id that the needles of all exact patterns share */
 
-/* The needles that a pattern gives, one for each alternative; 0: none. */
+/* The needles that a pattern gives, of which a match holds one; 0: none. */
 static size_t needles_of(const struct rf_one_pattern *pattern, bool mangled,
-                         struct rf_needle needles[ALTERNATIVES]) {
+                         struct rf_needle needles[RF_REGEX_NEEDLES]) {
   mangled = mangled && !pattern->mangled;
-  if (pattern->kind == RF_REGEX) return rf_needles_of_regex(pattern->plain, mangled, needles, ALTERNATIVES);
+  if (pattern->kind == RF_REGEX) return rf_needles_of_regex(pattern->plain, mangled, needles);
   if (pattern->kind == RF_EXACT)
     needles[0] = rf_needle_of_mangled_name(pattern->plain, pattern->length);
   else if (mangled)
@@ -25,7 +24,7 @@ static size_t needles_of(const struct rf_one_pattern *pattern, bool mangled,
 /* Without a needle, or where the automaton is full, a pattern is a candidate for every symbol. */
 static void add(struct rf_pattern_filter *filter, const struct rf_one_pattern *pattern, uint32_t index,
                 bool mangled) {
-  struct rf_needle needles[ALTERNATIVES];
+  struct rf_needle needles[RF_REGEX_NEEDLES];
   size_t count = needles_of(pattern, mangled, needles);
   bool filtered = count > 0;
   for (size_t i = 0; i < count && filtered; i++)

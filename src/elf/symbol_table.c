@@ -27,13 +27,23 @@ static size_t readable_bytes(const struct rf_module *module, uintptr_t address) 
   return 0;
 }
 
-static bool is_text(const struct rf_module *module, uintptr_t address) {
+/* Executable segment that holds address; an empty one: none does. Most symbols lie where the last one did. */
+static struct rf_segment text_at(const struct rf_module *module, uintptr_t address) {
   const Elf64_Phdr *headers = module->program_headers;
   for (size_t i = 0; i < module->program_header_count; i++) {
     if (headers[i].p_type != PT_LOAD || !(headers[i].p_flags & PF_X)) continue;
-    if (address - (module->load_address + headers[i].p_vaddr) < headers[i].p_memsz) return true;
+    uintptr_t start = module->load_address + headers[i].p_vaddr;
+    if (address - start < headers[i].p_memsz) return (struct rf_segment){start, start + headers[i].p_memsz};
   }
-  return false;
+  return (struct rf_segment){0};
+}
+
+static bool is_text(const struct rf_module *module, struct rf_segment *last, uintptr_t address) {
+  if (address - last->start < last->end - last->start) return true;
+  struct rf_segment found = text_at(module, address);
+  if (found.start == found.end) return false;
+  *last = found;
+  return true;
 }
 
 struct dynamic {
@@ -128,6 +138,7 @@ bool rf_symbol_table_from_memory(struct rf_symbol_table *table, const struct rf_
   table->strings = copy_memory(dynamic.strings, strings_bytes, &table->strings_pages);
   table->count = count;
   table->strings_bytes = strings_bytes;
+  table->dynamic = true;
   if (table->symbols && table->strings) return true;
   rf_symbol_table_free(table);
   return false;
@@ -155,7 +166,8 @@ void rf_symbol_table_free(struct rf_symbol_table *table) {
   *table = (struct rf_symbol_table){0};
 }
 
-/* Pairs seen, as 64-bit fingerprints: two of them meeting by chance among a million has odds of one in 10^7.
+/* Versioned pairs seen, as 64-bit fingerprints: two of them meeting by chance among a million has odds of one
+ * in 10^7.
  */
 struct seen {
   uint64_t *slots;
@@ -177,7 +189,9 @@ static uint64_t fingerprint(const char *name, uintptr_t address) {
   return hash ? hash : 1;
 }
 
-static bool seen_before(struct seen *seen, uint64_t print) {
+/* Without memory everything is new. */
+static bool seen_before(struct seen *seen, size_t count, uint64_t print) {
+  if (!seen->slots && !seen_prepare(seen, count)) return false;
   size_t at = (print * 0x9e3779b97f4a7c15u) >> 20 & seen->mask;
   for (; seen->slots[at]; at = (at + 1) & seen->mask)
     if (seen->slots[at] == print) return true;
@@ -194,24 +208,27 @@ static bool is_function(const Elf64_Sym *symbol) {
   return symbol->st_shndx != SHN_UNDEF && symbol->st_shndx < SHN_LORESERVE;
 }
 
-static char *symbol_name(struct rf_symbol_table *table, const Elf64_Sym *symbol) {
+/* versioned: the name may come once more. */
+static char *symbol_name(struct rf_symbol_table *table, const Elf64_Sym *symbol, bool *versioned) {
   if (symbol->st_name >= table->strings_bytes) return NULL;
   char *name = table->strings + symbol->st_name;
   char *version = strchr(name, '@');
+  *versioned = version || table->dynamic;
   if (version && version > name) *version = '\0'; /* names that share this tail are cut at the same place */
   return *name ? name : NULL;
 }
 
 bool rf_symbol_table_visit(struct rf_symbol_table *table, const struct rf_module *module,
                            bool (*visit)(void *user, const struct rf_symbol *symbol), void *user) {
-  struct seen seen;
-  bool deduplicate = seen_prepare(&seen, table->count), more = true;
+  struct seen seen = {0};
+  struct rf_segment text = {0};
+  bool more = true, versioned;
   for (size_t i = 0; i < table->count && more; i++) {
     const Elf64_Sym *entry = &table->symbols[i];
     if (!is_function(entry)) continue;
     uintptr_t address = module->load_address + entry->st_value;
-    char *name = is_text(module, address) ? symbol_name(table, entry) : NULL;
-    if (!name || (deduplicate && seen_before(&seen, fingerprint(name, address)))) continue;
+    char *name = is_text(module, &text, address) ? symbol_name(table, entry, &versioned) : NULL;
+    if (!name || (versioned && seen_before(&seen, table->count, fingerprint(name, address)))) continue;
     struct rf_symbol symbol = {
         .name = name,
         .address = address,
@@ -221,6 +238,6 @@ bool rf_symbol_table_visit(struct rf_symbol_table *table, const struct rf_module
     };
     more = visit(user, &symbol);
   }
-  if (deduplicate) rf_pages_free(seen.slots, (seen.mask + 1) * sizeof(uint64_t));
+  if (seen.slots) rf_pages_free(seen.slots, (seen.mask + 1) * sizeof(uint64_t));
   return more;
 }

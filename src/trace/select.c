@@ -796,22 +796,22 @@ static void write_failed(void *user, uint32_t id, const char *reason) {
 
 /* ---- patterns without a hit ---- */
 
-/* The near names of several patterns are looked for together: visiting the symbols costs more than comparing
- * most of them. */
-struct nearest_search {
-  struct rf_nearest_names **names; /* by pattern; NULL: it has matched, or is recorded already */
-  size_t count;
-};
-
 static bool feed_symbol(void *user, const struct rf_symbol *symbol) {
-  struct nearest_search *search = user;
-  rf_nearest_names_feed_all(search->names, search->count, symbol->name);
+  rf_nearest_search_feed(user, symbol->name);
   return true;
 }
 
 static bool feed_module(void *user, const struct rf_module *module) {
   rf_symbols_visit(module, feed_symbol, user, NULL);
   return true;
+}
+
+/* The near names of several patterns are looked for together: visiting the symbols costs more than comparing
+ * most of them. NULLs are left out. */
+static void look_for_near_names(struct rf_nearest_names *const *names, size_t count) {
+  struct rf_nearest_search *search = rf_nearest_search_new(names, count);
+  if (search) rf_modules_visit(feed_module, search);
+  rf_nearest_search_free(search);
 }
 
 static rf_ref record_unmatched(const char *pattern, struct rf_nearest_names *names) {
@@ -834,16 +834,17 @@ static void withdraw_unmatched(rf_ref *unmatched) {
 static bool newly_unmatched(size_t index) { return !state.hits[index] && !state.unmatched[index]; }
 
 static void record_all_unmatched(size_t count) {
-  struct nearest_search search = {rf_calloc(count, sizeof *search.names), count};
-  for (size_t i = 0; search.names && i < count; i++)
-    if (newly_unmatched(i)) search.names[i] = rf_nearest_names_new(rf_pattern_text(state.wanted, i));
-  if (search.names) rf_modules_visit(feed_module, &search);
+  struct rf_nearest_names **names =
+      rf_calloc(count, sizeof *names); /* by pattern; NULL: matched, or recorded */
+  for (size_t i = 0; names && i < count; i++)
+    if (newly_unmatched(i)) names[i] = rf_nearest_names_new(rf_pattern_text(state.wanted, i));
+  if (names) look_for_near_names(names, count);
   for (size_t i = 0; i < count; i++) {
-    struct rf_nearest_names *names = search.names ? search.names[i] : NULL;
-    if (newly_unmatched(i)) state.unmatched[i] = record_unmatched(rf_pattern_text(state.wanted, i), names);
-    if (names) rf_nearest_names_free(names);
+    struct rf_nearest_names *near = names ? names[i] : NULL;
+    if (newly_unmatched(i)) state.unmatched[i] = record_unmatched(rf_pattern_text(state.wanted, i), near);
+    if (near) rf_nearest_names_free(near);
   }
-  rf_free(search.names);
+  rf_free(names);
 }
 
 /* Unmatched patterns stand in the recording from the start; one that a later library matches is taken out
@@ -969,9 +970,8 @@ static struct command *new_command(bool add, const char *pattern, char *error, s
 static void tell_unmatched(struct command *command, struct rf_select_change *change) {
   const char *pattern = rf_pattern_text(command->set, 0);
   struct rf_nearest_names *names = rf_nearest_names_new(pattern);
-  struct nearest_search search = {&names, 1};
   if (!names) return;
-  rf_modules_visit(feed_module, &search);
+  look_for_near_names(&names, 1);
   strncpy(change->nearest, rf_nearest_names_result(names), sizeof change->nearest - 1);
   if (!command->unmatched) command->unmatched = record_unmatched(pattern, names);
   rf_nearest_names_free(names);

@@ -1,12 +1,14 @@
 /* Patterns: what they choose (against a table written from the contract), what they refuse, how fast they
  * are. */
 #include <criterion/criterion.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "elf/demangle.h"
+#include "elf/edits.h"
 #include "elf/pattern.h"
 
 static int matches(const char *pattern, const char *module, const char *symbol) {
@@ -524,4 +526,153 @@ Test(pattern, nearest_names) {
   cr_expect_str_eq(nearest_of("x"), "");
   cr_expect_str_eq(nearest_of("read_headr"), "");
   cr_expect_str_eq(nearest_of("/("), "");
+}
+
+/* ---- Many near names at once ---- */
+
+/* The table of distances itself, row by row. */
+static int distance(const char *target, size_t length, const char *text, size_t text_length, bool open_start,
+                    bool open_end) {
+  int row[512], best;
+  for (size_t t = 0; t <= text_length; t++) row[t] = open_start ? 0 : (int)t;
+  for (size_t i = 1; i <= length; i++) {
+    int diagonal = row[0];
+    row[0] = (int)i;
+    for (size_t t = 1; t <= text_length; t++) {
+      int above = row[t], value = diagonal + (tolower(target[i - 1]) != tolower(text[t - 1]));
+      if (above + 1 < value) value = above + 1;
+      if (row[t - 1] + 1 < value) value = row[t - 1] + 1;
+      row[t] = value;
+      diagonal = above;
+    }
+  }
+  best = row[text_length];
+  for (size_t t = 0; open_end && t < text_length; t++)
+    if (row[t] < best) best = row[t];
+  return best;
+}
+
+static size_t draw_text(char *text, size_t most) {
+  size_t length = (size_t)rand() % most + 1;
+  for (size_t i = 0; i < length; i++) text[i] = "abcABC_:12"[rand() % 10];
+  return length;
+}
+
+Test(pattern, edits_as_the_table_has_them) {
+  srand(1);
+  for (int i = 0; i < 20000; i++) {
+    char target[64], text[200];
+    size_t length = draw_text(target, 64), text_length = draw_text(text, 200);
+    for (size_t k = 0; k < length; k++) target[k] = (char)tolower(target[k]);
+    static struct rf_edits edits;
+    rf_edits_prepare(&edits, target, length, i & 1, i & 2);
+    int exact = distance(target, length, text, text_length, i & 1, i & 2);
+    cr_assert_eq(rf_edits_to(&edits, text, text_length), exact, "%.*s, %.*s", (int)length, target,
+                 (int)text_length, text);
+  }
+}
+
+/* A name as somebody might mistype it: as pattern, as glob, as expression. */
+static void mistype(char *out, size_t size, const char *name) {
+  char text[300];
+  size_t length = rf_demangle(name, text, sizeof text);
+  if (!length) length = (size_t)snprintf(text, sizeof text, "%.200s", name);
+  char *parameters = memchr(text, '(', length);
+  if (parameters && rand() % 3) *parameters = '\0';
+  size_t left = strcspn(text, "*?!/ ");
+  text[left] = '\0';
+  for (int edits = rand() % 3; edits >= 0 && left > 3; edits--) {
+    size_t at = (size_t)rand() % left;
+    if (rand() % 2)
+      text[at] = (char)('a' + rand() % 26);
+    else
+      memmove(text + at, text + at + 1, left-- - at);
+  }
+  static const char *const forms[] = {"%s", "%s", "*%s", "%s*", "*%sx?", "/%s$/", "/^(%s|unlikely_name)_/"};
+  snprintf(out, size, forms[rand() % 7], text);
+}
+
+static void read_real_names(void) {
+  read_names(
+      "nm -D --defined-only /usr/lib/x86_64-linux-gnu/libstdc++.so.6 /usr/lib/x86_64-linux-gnu/libc.so.6 "
+      "/usr/bin/python3 | sed -n 's/^[0-9a-f]* [TtWi] \\([^@]*\\).*/\\1/p'");
+  cr_assert_gt(name_count, 7000u);
+}
+
+/* What many find together is what each finds alone, looking at every name. */
+Test(pattern, nearest_names_of_many_at_once, .timeout = 120) {
+  enum { MANY = 150 };
+  struct rf_nearest_names *together[MANY], *alone[MANY];
+  char pattern[MANY][512];
+  size_t found = 0;
+  read_real_names();
+  srand(2);
+  for (size_t i = 0; i < MANY; i++) {
+    mistype(pattern[i], sizeof pattern[i], names[(size_t)rand() % name_count]);
+    together[i] = i % 17 == 3 ? NULL : rf_nearest_names_new(pattern[i]);
+    alone[i] = rf_nearest_names_new(pattern[i]);
+  }
+  struct rf_nearest_search *search = rf_nearest_search_new(together, MANY);
+  for (size_t n = 0; n < name_count; n++) {
+    rf_nearest_search_feed(search, names[n]);
+    for (size_t i = 0; i < MANY; i++) rf_nearest_names_feed(alone[i], names[n]);
+  }
+  for (size_t i = 0; i < MANY; i++) {
+    if (!together[i]) continue;
+    cr_expect_str_eq(rf_nearest_names_result(together[i]), rf_nearest_names_result(alone[i]), "%s",
+                     pattern[i]);
+    found += *rf_nearest_names_result(alone[i]) != 0;
+  }
+  cr_expect_gt(found, MANY / 3u);
+  rf_nearest_search_free(search);
+  for (size_t i = 0; i < MANY; i++) {
+    rf_nearest_names_free(together[i]);
+    rf_nearest_names_free(alone[i]);
+  }
+}
+
+/* ---- Groups of expressions ---- */
+
+/* The same expression with every letter in brackets, in which the filter finds no piece. */
+static void in_brackets(char *out, const char *source) {
+  for (bool class = false; *source; source++) {
+    class = *source == '[' || (class && *source != ']');
+    out +=
+        sprintf(out, !class && (isalpha((unsigned char)*source) || *source == '_') ? "[%c]" : "%c", *source);
+  }
+}
+
+Test(pattern, groups_of_expressions_lose_nothing, .timeout = 120) {
+  static const char *const sources[] = {"^(mem|str)(cpy|chr|len)$",
+                                        "(basic_|c)string",
+                                        "::(reserve|resize|push_back)\\(",
+                                        "^_?(Py|_Py)(List|Dict)_(New|Append|Get.*)$",
+                                        "(vector|list)*map",
+                                        "(get|set)+[a-z]*env",
+                                        "(un)?lock|(de|al)locate",
+                                        "((io|o)stream|filebuf).*::(open|is_open|~)",
+                                        "(x|reserve)",
+                                        "(abc|)str",
+                                        "(st){2}|ost",
+                                        "^std::(__cxx11::)?(basic_(string|filebuf)|locale)<?.*::[a-z]+$"};
+  read_real_names();
+  for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+    char plain[256], bare[1024] = "", error[256];
+    snprintf(plain, sizeof plain, "/%s/", sources[i]);
+    bare[0] = '/';
+    in_brackets(bare + 1, sources[i]);
+    strcat(bare, "/");
+    struct rf_pattern_set *with = rf_pattern_set_new(), *without = rf_pattern_set_new();
+    cr_assert_geq(rf_pattern_add(with, plain, error, sizeof error), 0, "%s", error);
+    cr_assert_geq(rf_pattern_add(without, bare, error, sizeof error), 0, "%s", error);
+    size_t hits = 0;
+    for (size_t n = 0; n < name_count; n++) {
+      int match = rf_pattern_match(with, "app", names[n]);
+      cr_expect_eq(match, rf_pattern_match(without, "app", names[n]), "%s, %s", plain, names[n]);
+      hits += match >= 0;
+    }
+    cr_expect_gt(hits, 0u, "%s", plain);
+    rf_pattern_set_free(with);
+    rf_pattern_set_free(without);
+  }
 }

@@ -47,10 +47,23 @@ int memcmp(const void *a, const void *b, size_t count) {
   return 0;
 }
 
+/* Eight bytes at a time: symbol tables are tens of megabytes of names. */
+typedef uint64_t __attribute__((may_alias)) word;
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (unsigned char)(byte))
+
+/* The lowest marked byte is the first zero byte; those above it may be marked wrongly. */
+static inline uint64_t zero_bytes(uint64_t bytes) { return (bytes - EACH(1)) & ~bytes & EACH(0x80); }
+
+static inline size_t first_marked(uint64_t marks) { return (size_t)__builtin_ctzll(marks) / 8; }
+
+/* Aligned words never reach into another page. */
 size_t strlen(const char *text) {
-  const char *end = text;
-  while (*end) end++;
-  return (size_t)(end - text);
+  const char *at = text;
+  for (; (uintptr_t)at % 8; at++)
+    if (!*at) return (size_t)(at - text);
+  uint64_t marks;
+  while (!(marks = zero_bytes(*(const word *)at))) at += 8;
+  return (size_t)(at - text) + first_marked(marks);
 }
 
 int strcmp(const char *a, const char *b) {
@@ -64,9 +77,15 @@ int strncmp(const char *a, const char *b, size_t count) {
 }
 
 char *strchr(const char *text, int byte) {
-  for (;; text++) {
+  for (; (uintptr_t)text % 8; text++) {
     if (*text == (char)byte) return (char *)text;
     if (!*text) return NULL;
+  }
+  for (;; text += 8) {
+    uint64_t bytes = *(const word *)text, marks = zero_bytes(bytes) | zero_bytes(bytes ^ EACH(byte));
+    if (!marks) continue;
+    text += first_marked(marks);
+    return *text == (char)byte ? (char *)text : NULL;
   }
 }
 
@@ -79,7 +98,14 @@ char *strrchr(const char *text, int byte) {
 }
 
 void *memchr(const void *block, int byte, size_t count) {
-  for (const unsigned char *at = block; count; count--, at++)
+  const unsigned char *at = block;
+  for (; count >= 8; count -= 8, at += 8) {
+    uint64_t bytes;
+    __builtin_memcpy(&bytes, at, sizeof bytes);
+    uint64_t marks = zero_bytes(bytes ^ EACH(byte));
+    if (marks) return (void *)(at + first_marked(marks));
+  }
+  for (; count; count--, at++)
     if (*at == (unsigned char)byte) return (void *)at;
   return NULL;
 }
