@@ -18,7 +18,7 @@
 #include "recording/writer.h"
 
 #define STACK_BYTES ((size_t)64 << 10)
-#define MOST_RESIDENT ((uint64_t)2 << 30) /* beyond, the copy's page tables take too long */
+#define MOST_RESIDENT ((uint64_t)1 << 30) /* beyond, the copy's page tables take too long */
 #define MILLISECOND 1000000ll
 #define PATH "heap.allocator"
 
@@ -118,7 +118,7 @@ struct rf_heap_figures rf_heap_tell_figures(uint64_t resident_bytes) {
     return figures;
   }
   if (resident_bytes > MOST_RESIDENT) {
-    rf_record_unavailable(PATH, "above 2 GiB resident asking takes too long");
+    rf_record_unavailable(PATH, "above 1 GiB resident asking takes too long");
     return figures;
   }
   struct answer *answer = NULL;

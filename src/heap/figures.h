@@ -18,5 +18,5 @@ struct rf_heap_figures {
 };
 
 /* Tells the recording heap.allocator.*, or why there is nothing. resident_bytes: of the process. Not
- * signal-safe. Cost: that of a fork, 0.1 to 0.3 ms and some 20 ms a GiB. */
+ * signal-safe. Cost: that of a fork, 0.1 to 0.3 ms and some 50 ms a GiB. */
 struct rf_heap_figures rf_heap_tell_figures(uint64_t resident_bytes);
