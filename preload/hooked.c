@@ -149,7 +149,7 @@ uintptr_t rf_hooked_resize(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, u
   uintptr_t result = BODY(hook);
   size_t after = usable_size(hook, block);
   if (!thread || before == after) return result;
-  uint64_t word = rf_track_maybe(block) ? rf_track_take_to_move(thread, block) : 0;
+  uint64_t word = rf_track_maybe(block) ? rf_track_take(block) : 0;
   if (word) rf_track_free(thread, block, word, before);
   rf_heap_count_free(thread, before);
   rf_heap_count_alloc(thread, block, b, after);
