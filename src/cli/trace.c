@@ -193,12 +193,12 @@ static bool take_edits(struct job *job) {
   return true;
 }
 
-/* The edit under which an address lies, behind its first byte. */
+/* The edit under which an address lies. */
 static struct rf_change_edit *edit_over(const struct job *job, uint64_t address) {
   size_t low = 0, high = job->box->edit_count;
   while (low < high) {
     size_t middle = (low + high) / 2;
-    if (job->edits[middle].address < address)
+    if (job->edits[middle].address <= address)
       low = middle + 1;
     else
       high = middle;

@@ -166,17 +166,19 @@ static bool read_range(struct rf_frame_bytes *fde, uint8_t encoding, uintptr_t *
 bool rf_frame_code_find(const struct rf_module *module, uintptr_t address, struct rf_frame_code *code) {
   struct rf_frame_bytes fde;
   uint8_t encoding = ENCODING_ABSOLUTE;
-  uintptr_t size, where = search(module, address);
+  uintptr_t where = search(module, address);
   memset(code, 0, sizeof *code);
   if (!where || !entry_at(module, where, &fde)) return false;
   uintptr_t here = (uintptr_t)fde.at;
   uint32_t back = (uint32_t)take32(&fde);
   if (!back || !read_cie(module, here - back, code, &encoding) ||
-      !read_range(&fde, encoding, &code->begin, &size))
+      !read_range(&fde, encoding, &code->begin, &code->size))
     return false;
-  if (address - code->begin >= size) return false;
+  if (address - code->begin >= code->size) return false;
   uint64_t augmentation = rf_frame_uleb(&fde);
   if (augmentation > (size_t)(fde.end - fde.at)) return false;
+  for (uint64_t i = 0; i < augmentation; i++)
+    code->handlers |= fde.at[i] != 0; /* where a table of them lies */
   code->program = (struct rf_frame_bytes){fde.at + augmentation, fde.end};
   return true;
 }

@@ -16,10 +16,10 @@ struct rf_frame_bytes {
 
 struct rf_frame_code {
   struct rf_frame_bytes initial, program; /* the CIE's instructions, the FDE's */
-  uintptr_t begin;                        /* where the program starts */
+  uintptr_t begin, size;                  /* the code that the program is for */
   uint64_t code_align;
   int64_t data_align;
-  bool signal;
+  bool signal, handlers; /* handlers: exceptions may lead into the middle of it */
 };
 
 /* LEB128 numbers; past the end they read as 0. */

@@ -7,6 +7,7 @@
 
 #include "arch/stub.h"
 #include "base/memory.h"
+#include "elf/frame_code.h"
 
 struct search {
   const struct rf_branch_query *query;
@@ -44,21 +45,27 @@ static const struct rf_extent *function_of(const struct rf_branch_query *q, uint
   return NULL;
 }
 
-/* Whether an instruction covers from and branches to target, when decoding begins at start. */
-static bool really_branches(uintptr_t start, uintptr_t end, uintptr_t from, uintptr_t target) {
+/* The instruction that covers from, if it branches to target, when decoding begins at start. */
+static bool branch_at(uintptr_t start, uintptr_t end, uintptr_t from, uintptr_t target,
+                      struct rf_branch *found) {
   struct rf_instruction in;
   for (uintptr_t at = start; at <= from; at += in.length) {
-    if (!rf_decode((const uint8_t *)at, end - at, at, &in))
+    if (!rf_decode((const uint8_t *)at, end - at, at, &in)) {
       in.length = 1;
-    else if (from < at + in.length)
-      return in.immediate && in.target == target;
+      continue;
+    }
+    if (from >= at + in.length) continue;
+    *found = (struct rf_branch){at, target, in.length, in.immediate, in.immediate_bytes, in.flow};
+    return in.immediate && in.target == target;
   }
   return false;
 }
 
-/* Code that no symbol names (PLT, stripped functions) is decoded from the end of the function before it, or
- * its segment's start. */
+/* Code that no symbol names (PLT, stripped functions) is decoded from where its frame information begins, or
+ * the end of the function before it, or its segment's start. */
 static uintptr_t unnamed_start(const struct rf_branch_query *q, uintptr_t address) {
+  struct rf_frame_code frame;
+  if (q->module && rf_frame_code_find(q->module, address, &frame)) return frame.begin;
   uintptr_t start = q->text_start;
   for (size_t i = 0; i < q->segment_count; i++)
     if (address - q->segments[i].start < q->segments[i].end - q->segments[i].start)
@@ -76,42 +83,131 @@ static uintptr_t unnamed_start(const struct rf_branch_query *q, uintptr_t addres
   return end > start && end <= address ? end : start;
 }
 
+static bool is_branch(const struct rf_branch_query *q, const struct rf_extent *function, uintptr_t source,
+                      uintptr_t target, struct rf_branch *found) {
+  uintptr_t start = function ? function->address : unnamed_start(q, source);
+  uintptr_t end = function ? function->address + function->size : q->text_end;
+  return branch_at(start, end, source, target, found);
+}
+
 static void hit(void *user, size_t from, size_t to) {
   struct search *search = user;
   const struct rf_branch_query *q = search->query;
   uintptr_t source = q->text_start + from, target = q->text_start + to;
   size_t index = start_at(q, target);
   uint16_t bit = (uint16_t)(1u << (target - q->starts[index]));
-  if (search->entered[index] & bit) return;
   const struct rf_extent *function = function_of(q, source);
   bool own = function && function->address == q->starts[index];
+  if (!own) bit |= RF_ENTERED_ELSEWHERE;
+  if ((search->entered[index] & bit) == bit) return;
   if (target == q->starts[index] && !own) return; /* a tail call to its beginning */
-  uintptr_t start = function ? function->address : unnamed_start(q, source);
-  uintptr_t end = function ? function->address + function->size : q->text_end;
-  if (really_branches(start, end, source, target)) search->entered[index] |= bit;
+  struct rf_branch found;
+  if (is_branch(q, function, source, target, &found)) search->entered[index] |= bit;
 }
 
-static void mark(const struct rf_branch_query *q, uint64_t *targets) {
-  for (size_t i = 0; i < q->start_count; i++) {
-    size_t first = q->starts[i] - q->text_start,
-           count = rf_jump_offset((const uint8_t *)q->starts[i]) + RF_JUMP_BYTES;
-    for (size_t at = first; at < first + count && at < q->text_end - q->text_start; at++)
-      targets[at / 64] |= (uint64_t)1 << (at % 64);
+static void mark_range(const struct rf_branch_query *q, uint64_t *targets, uintptr_t start, size_t count) {
+  size_t skipped = start < q->text_start ? q->text_start - start : 0;
+  size_t first = start + skipped - q->text_start;
+  for (size_t at = first; at + skipped < first + count && at < q->text_end - q->text_start; at++)
+    targets[at / 64] |= (uint64_t)1 << (at % 64);
+}
+
+static uint64_t *target_map(const struct rf_branch_query *q, size_t *bytes) {
+  *bytes = ((q->text_end - q->text_start) / 64 + 1) * sizeof(uint64_t);
+  return rf_pages(*bytes);
+}
+
+static void scan(const struct rf_branch_query *q, const uint64_t *targets, bool calls,
+                 void (*found)(void *user, size_t from, size_t to), void *user) {
+  for (size_t i = 0; i < q->segment_count; i++) {
+    const struct rf_segment *segment = &q->segments[i];
+    struct rf_scan_range range = {(const uint8_t *)q->text_start, segment->start - q->text_start,
+                                  segment->end - q->text_start, calls};
+    rf_branch_scan(&range, targets, q->text_end - q->text_start, found, user);
   }
 }
 
 bool rf_branches_find(const struct rf_branch_query *query, uint16_t *entered) {
-  size_t bytes = query->text_end - query->text_start, map_bytes = (bytes / 64 + 1) * sizeof(uint64_t);
-  uint64_t *targets = rf_pages(map_bytes);
+  size_t bytes;
+  uint64_t *targets = target_map(query, &bytes);
   if (!targets) return false;
   struct search search = {query, entered};
-  mark(query, targets);
-  for (size_t i = 0; i < query->segment_count; i++) {
-    const struct rf_segment *segment = &query->segments[i];
-    struct rf_scan_range range = {(const uint8_t *)query->text_start, segment->start - query->text_start,
-                                  segment->end - query->text_start};
-    rf_branch_scan(&range, targets, bytes, hit, &search);
-  }
-  rf_pages_free(targets, map_bytes);
+  for (size_t i = 0; i < query->start_count; i++)
+    mark_range(query, targets, query->starts[i],
+               rf_jump_offset((const uint8_t *)query->starts[i]) + RF_JUMP_BYTES);
+  scan(query, targets, false, hit, &search);
+  rf_pages_free(targets, bytes);
   return true;
+}
+
+/* ---- lists ---- */
+
+struct listing {
+  const struct rf_branch_query *query;
+  struct rf_branch_list *list;
+  bool failed;
+};
+
+static bool room_for_branch(struct rf_branch_list *list) {
+  if (list->count < list->capacity) return true;
+  size_t capacity = list->capacity ? list->capacity * 2 : 64;
+  struct rf_branch *grown = rf_realloc(list->branches, capacity * sizeof *grown);
+  if (!grown) return false;
+  list->branches = grown, list->capacity = capacity;
+  return true;
+}
+
+/* Kept in order as they come: they are few, and come nearly in order of their sources. */
+static void insert(struct rf_branch_list *list, const struct rf_branch *fresh) {
+  size_t at = rf_branch_list_at(list, fresh->to);
+  for (size_t i = at; i < list->count && list->branches[i].to == fresh->to; i++)
+    if (list->branches[i].from == fresh->from) return; /* with and without a prefix */
+  for (size_t i = list->count++; i > at; i--) list->branches[i] = list->branches[i - 1];
+  list->branches[at] = *fresh;
+}
+
+static void list_hit(void *user, size_t from, size_t to) {
+  struct listing *listing = user;
+  const struct rf_branch_query *q = listing->query;
+  uintptr_t source = q->text_start + from, target = q->text_start + to;
+  const struct rf_extent *function = function_of(q, source), *entered = function_of(q, target);
+  bool beginning = entered && entered->address == target;
+  struct rf_branch found;
+  if (listing->failed || (beginning && entered != function)) return;
+  if (!is_branch(q, function, source, target, &found)) return;
+  if (room_for_branch(listing->list))
+    insert(listing->list, &found);
+  else
+    listing->failed = true;
+}
+
+bool rf_branches_list(const struct rf_branch_query *query, const struct rf_extent *areas, size_t area_count,
+                      struct rf_branch_list *list) {
+  size_t bytes;
+  uint64_t *targets = target_map(query, &bytes);
+  struct listing listing = {query, list, targets == NULL};
+  *list = (struct rf_branch_list){0};
+  for (size_t i = 0; targets && i < area_count; i++)
+    mark_range(query, targets, areas[i].address, areas[i].size);
+  if (targets) scan(query, targets, true, list_hit, &listing);
+  if (targets) rf_pages_free(targets, bytes);
+  if (listing.failed) rf_branch_list_free(list);
+  return !listing.failed;
+}
+
+void rf_branch_list_free(struct rf_branch_list *list) {
+  rf_free(list->branches);
+  *list = (struct rf_branch_list){0};
+}
+
+size_t rf_branch_list_at(const struct rf_branch_list *list, uintptr_t address) {
+  size_t low = 0, high = list->count;
+  while (low < high) {
+    size_t middle = (low + high) / 2;
+    if (list->branches[middle].to < address)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
 }

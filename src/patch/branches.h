@@ -15,7 +15,20 @@ struct rf_extent {
   uintptr_t address, size;
 };
 
+/* A branch or call with its target in the instruction itself. */
+struct rf_branch {
+  uintptr_t from, to;
+  uint8_t length, operand, operand_bytes; /* of the instruction; where in it the distance lies, of 1 or 4 */
+  uint8_t flow;                           /* enum rf_flow */
+};
+
+struct rf_branch_list {
+  struct rf_branch *branches; /* sorted by where they go to */
+  size_t count, capacity;
+};
+
 struct rf_branch_query {
+  const struct rf_module *module;
   uintptr_t text_start, text_end; /* a module's code, from the first segment to the last */
   const struct rf_segment *segments;
   size_t segment_count;
@@ -25,7 +38,17 @@ struct rf_branch_query {
   size_t start_count;
 };
 
+#define RF_ENTERED_ELSEWHERE (1u << 15) /* ... and not only by branches of its own */
+
 /* Sets bit n of entered[i] where something branches to byte n of starts[i], or, for the byte at which its
  * jump would lie, where the function itself does. false without memory. The decoder must be open. Cost: about
  * 1 ns a byte of text. */
 bool rf_branches_find(const struct rf_branch_query *query, uint16_t *entered);
+
+/* Every branch and call that goes into one of the areas; to the beginning of a function only those from
+ * itself. false without memory. Cost: as above. */
+bool rf_branches_list(const struct rf_branch_query *query, const struct rf_extent *areas, size_t area_count,
+                      struct rf_branch_list *list);
+void rf_branch_list_free(struct rf_branch_list *list);
+/* The index of the first one that goes to address or behind it. */
+size_t rf_branch_list_at(const struct rf_branch_list *list, uintptr_t address);

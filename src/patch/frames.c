@@ -21,6 +21,7 @@
 #include "elf/frame_code.h"
 #include "patch/near.h"
 #include "patch/patch.h"
+#include "patch/spots.h"
 
 enum {
   ADVANCE = 1,
@@ -199,7 +200,7 @@ static bool room(struct rf_frames *frames) {
   }
   if (frames->stubs < frames->table_capacity) return true;
   size_t capacity = frames->table_capacity ? frames->table_capacity * 2 : 256;
-  uint32_t *grown = rf_realloc(frames->table, capacity * 2 * sizeof *grown);
+  struct rf_frame_place *grown = rf_realloc(frames->table, capacity * sizeof *grown);
   if (!grown) return false;
   frames->table = grown, frames->table_capacity = capacity;
   return true;
@@ -244,24 +245,49 @@ static bool is_usual(const struct rf_frame_code *original) {
          original->data_align < 64 && cfa.reg == RF_REG_STACK && cfa.offset == 8;
 }
 
-void rf_frames_add(struct rf_frames *frames, uintptr_t region, size_t offset, const struct rf_stub_plan *plan,
-                   uintptr_t function, const struct rf_frame_code *original) {
+/* The part of a stub that hands the id to the entry. */
+static void describe_head(struct copy *c) {
+  advance_to(c, c->plan->body_offset - RF_STUB_HEAD + RF_STUB_PUSHED);
+  put_cfa_offset(c, 16);
+  advance_to(c, c->plan->body_offset);
+  put_cfa_offset(c, 8);
+}
+
+/* Kept in order: stubs come in ascending order, landings from anywhere. */
+static void insert(struct rf_frames *frames, uintptr_t start, uint32_t entry) {
+  size_t at = frames->stubs++;
+  for (; at && frames->table[at - 1].start > start; at--) frames->table[at] = frames->table[at - 1];
+  frames->table[at] = (struct rf_frame_place){start, entry};
+}
+
+static bool add(struct rf_frames *frames, uintptr_t start, size_t length, struct copy *c, uintptr_t code) {
+  uint64_t range[2] = {start, length};
+  if (!room(frames)) return false;
+  put(c, range, sizeof range);
+  put_byte(c, 0); /* no augmentation data */
+  if (c->plan->body_offset) describe_head(c);
+  copy_program(c, code);
+  describe_call(c);
+  if (c->failed) return false;
+  uint32_t cie = cie_for(frames, c->original);
+  insert(frames, start, append(frames, (uint32_t)frames->count + 4 - cie, c->out, c->count));
+  return true;
+}
+
+bool rf_frames_add(struct rf_frames *frames, uintptr_t stub, const struct rf_stub_plan *plan, uintptr_t code,
+                   const struct rf_frame_code *original) {
   if (!original || !is_usual(original)) original = plain_frame();
   struct copy c = {.plan = plan, .from = original->program, .original = original, .cfa = {RF_REG_STACK, 8}};
-  uint64_t range[2] = {region + offset, plan->length};
-  if (!room(frames)) return;
-  put(&c, range, sizeof range);
-  put_byte(&c, 0); /* no augmentation data */
-  advance_to(&c, plan->body_offset - RF_STUB_HEAD + RF_STUB_PUSHED);
-  put_cfa_offset(&c, 16);
-  advance_to(&c, plan->body_offset);
-  put_cfa_offset(&c, 8);
-  copy_program(&c, function);
-  describe_call(&c);
-  if (c.failed) return;
-  uint32_t cie = cie_for(frames, original);
-  frames->table[2 * frames->stubs] = (uint32_t)offset;
-  frames->table[2 * frames->stubs++ + 1] = append(frames, (uint32_t)frames->count + 4 - cie, c.out, c.count);
+  return add(frames, stub, plan->length, &c, code);
+}
+
+bool rf_frames_add_landing(struct rf_frames *frames, uintptr_t landing, size_t bytes, uintptr_t code,
+                           const struct rf_frame_code *original) {
+  static const struct rf_stub_plan nothing_moved;
+  if (!original || !is_usual(original)) original = plain_frame();
+  struct copy c = {
+      .plan = &nothing_moved, .from = original->program, .original = original, .cfa = {RF_REG_STACK, 8}};
+  return add(frames, landing, bytes, &c, code);
 }
 
 /* ---- what unwinders find ---- */
@@ -300,9 +326,12 @@ void rf_frames_take_back(uintptr_t region) {
     if (p->start != region || !p->end) continue;
     __atomic_store_n(&p->end, 0, __ATOMIC_RELEASE);
     p->start = 0;
+    rf_spots_forget_section(p->section);
     rf_syscall(SYS_munmap, p->section, p->section_end - p->section);
   }
 }
+
+void rf_frames_forget(uintptr_t low, uintptr_t high) { rf_spots_forget(low, high); }
 
 static void remember(struct published fresh) {
   if (!published) published = rf_pages(REGIONS_MAX * sizeof *published);
@@ -314,7 +343,7 @@ static void remember(struct published fresh) {
 }
 
 /* The header's 12 bytes, its sorted table, the entries, and the zero that ends them. */
-static void write_section(uint8_t *at, uintptr_t region, const struct rf_frames *frames) {
+static void write_section(uint8_t *at, const struct rf_frames *frames) {
   uint8_t *entries = at + 12 + 8 * frames->stubs;
   int32_t to_entries = (int32_t)(entries - (at + 4));
   uint32_t count = (uint32_t)frames->stubs;
@@ -322,20 +351,39 @@ static void write_section(uint8_t *at, uintptr_t region, const struct rf_frames 
   memcpy(at + 4, &to_entries, 4);
   memcpy(at + 8, &count, 4);
   for (size_t i = 0; i < frames->stubs; i++) {
-    int32_t pair[2] = {(int32_t)(region + frames->table[2 * i] - (uintptr_t)at),
-                       (int32_t)(entries + frames->table[2 * i + 1] - at)};
+    int32_t pair[2] = {(int32_t)(frames->table[i].start - (uintptr_t)at),
+                       (int32_t)(entries + frames->table[i].entry - at)};
     memcpy(at + 12 + 8 * i, pair, sizeof pair);
   }
   memcpy(entries, frames->bytes, frames->count);
   memset(entries + frames->count, 0, 4);
 }
 
+/* Landings too far away for the table stay undescribed. */
+static void drop_far(struct rf_frames *frames, const uint8_t *section) {
+  size_t kept = 0;
+  for (size_t i = 0; i < frames->stubs; i++) {
+    intptr_t distance = (intptr_t)(frames->table[i].start - (uintptr_t)section);
+    if (distance == (int32_t)distance) frames->table[kept++] = frames->table[i];
+  }
+  frames->stubs = kept;
+}
+
+static void remember_landings(const struct rf_frames *frames, uintptr_t start, uintptr_t end,
+                              uintptr_t section) {
+  for (size_t i = 0; i < frames->stubs; i++)
+    if (frames->table[i].start < start || frames->table[i].start >= end)
+      rf_spots_add(frames->table[i].start, section);
+}
+
 void rf_frames_publish(struct rf_frames *frames, uintptr_t region, size_t bytes) {
   size_t needed = (12 + 8 * frames->stubs + frames->count + 4 + 4095) & ~(size_t)4095;
   uint8_t *section = frames->stubs ? rf_near_pages(region, region + bytes, needed) : NULL;
   if (section) {
-    write_section(section, region, frames);
+    drop_far(frames, section);
+    write_section(section, frames);
     rf_syscall(SYS_mprotect, section, needed, PROT_READ);
+    remember_landings(frames, region, region + bytes, (uintptr_t)section);
     remember((struct published){region, region + bytes, (uintptr_t)section, (uintptr_t)section + needed});
   }
   rf_free(frames->bytes);
@@ -357,7 +405,14 @@ static const struct published *region_of(uintptr_t address) {
 int rf_find_object(void *address, struct dl_find_object *object);
 int rf_find_object(void *address, struct dl_find_object *object) {
   const struct published *region = region_of((uintptr_t)address);
-  if (!region) return find_original(address, object);
+  uintptr_t section = region ? region->section : rf_spots_find((uintptr_t)address);
+  if (!section) return find_original(address, object);
+  if (!region) {
+    *object = (struct dl_find_object){.dlfo_map_start = address,
+                                      .dlfo_map_end = (char *)address + RF_JUMP_BYTES,
+                                      .dlfo_eh_frame = (void *)section};
+    return 0;
+  }
   uintptr_t start = region->section < region->start ? region->section : region->start;
   uintptr_t end = region->section_end > region->end ? region->section_end : region->end;
   *object = (struct dl_find_object){
@@ -376,7 +431,8 @@ static uintptr_t loaders_function(void) {
 static void ignore(void *user, uint32_t id, const char *reason) { (void)user, (void)id, (void)reason; }
 
 bool rf_frames_expose(const void *entry, bool now) {
-  uintptr_t address = loaders_function(), body;
+  uintptr_t address = loaders_function();
+  struct rf_patched patched;
   if (!address) return false;
   struct rf_patch_request request = {.address = address,
                                      .size = 64,
@@ -385,7 +441,7 @@ bool rf_frames_expose(const void *entry, bool now) {
                                      .low = address,
                                      .high = address + 64,
                                      .anonymous = true};
-  if (rf_patch_add(&request, &body)) return false;
-  memcpy(&find_original, &body, sizeof body);
+  if (rf_patch_add(&request, &patched)) return false;
+  memcpy(&find_original, &patched.body, sizeof patched.body);
   return !now || rf_patch_commit(ignore, NULL) == 0;
 }

@@ -16,7 +16,10 @@ struct rf_stub_plan;
 struct rf_frames {
   uint8_t *bytes; /* .eh_frame */
   size_t count, capacity;
-  uint32_t *table; /* of each stub: its offset in the region, its entry's offset in bytes */
+  struct rf_frame_place {
+    uintptr_t start; /* of a stub, or a landing that leads to one */
+    uint32_t entry;  /* its offset in bytes */
+  } * table;
   size_t stubs, table_capacity;
   struct {
     const uint8_t *source;
@@ -24,14 +27,19 @@ struct rf_frames {
   } cie; /* the newest */
 };
 
-/* A stub at an offset of the region that starts at region; original: what holds for the function, NULL:
- * nothing is known. Stubs come in ascending order. One that can't be described is left out. */
-void rf_frames_add(struct rf_frames *frames, uintptr_t region, size_t offset, const struct rf_stub_plan *plan,
-                   uintptr_t function, const struct rf_frame_code *original);
+/* A stub; original: what holds for the function, NULL: nothing is known. code: where the code began that the
+ * stub's first moved instruction is from. false: it can't be described, and is left out. */
+bool rf_frames_add(struct rf_frames *frames, uintptr_t stub, const struct rf_stub_plan *plan, uintptr_t code,
+                   const struct rf_frame_code *original);
+/* A landing of so many bytes, where what holds at code holds. */
+bool rf_frames_add_landing(struct rf_frames *frames, uintptr_t landing, size_t bytes, uintptr_t code,
+                           const struct rf_frame_code *original);
 /* The region is complete: unwinders find it from now on. */
 void rf_frames_publish(struct rf_frames *frames, uintptr_t region, size_t bytes);
 /* No code jumps there any more. */
 void rf_frames_take_back(uintptr_t region);
+/* Landings there are gone with their code. */
+void rf_frames_forget(uintptr_t low, uintptr_t high);
 
 /* Makes _dl_find_object know the regions; entry: what leads from its stub to rf_find_object(). The patcher
  * must be open. now: the process does not run yet; else the change is left planned. false: this libc has

@@ -22,6 +22,10 @@ void rf_landing_take(uintptr_t landing) {
   taken[taken_count++] = landing;
 }
 
+size_t rf_landings(void) { return taken_count; }
+
+void rf_landings_drop(size_t count) { taken_count = count; }
+
 void rf_landing_forget(uintptr_t low, uintptr_t high) {
   for (size_t i = 0; i < taken_count; i++)
     if (taken[i] >= low && taken[i] < high) taken[i--] = taken[--taken_count];
@@ -69,9 +73,8 @@ static size_t first_behind(const struct rf_patch_request *r, uintptr_t address) 
   return low;
 }
 
-uintptr_t rf_landing_find(const struct rf_patch_request *r) {
-  uintptr_t low = r->address - RF_SHORT_JUMP_REACH, high = r->address + RF_SHORT_JUMP_REACH;
-  if (!r->functions || low > r->address) return 0;
+uintptr_t rf_landing_find(const struct rf_patch_request *r, uintptr_t low, uintptr_t high) {
+  if (!r->functions || low > high) return 0;
   size_t i = first_behind(r, low);
   if (i) i--;
   uintptr_t end = 0; /* of everything so far: functions may overlap */

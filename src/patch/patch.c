@@ -10,12 +10,17 @@
 #include "base/memory.h"
 #include "base/thread.h"
 #include "elf/frame_code.h"
+#include "patch/edits.h"
 #include "patch/frames.h"
+#include "patch/host.h"
 #include "patch/landing.h"
 #include "patch/near.h"
 #include "patch/text.h"
+#include "patch/turn.h"
 
 #define REGION_BYTES ((size_t)64 << 10)
+#define EDITS_MOST                                                                                           \
+  ((size_t)128) /* of one function: its own, and for it and each turned branch a landing's run */
 
 struct region {
   char *start;
@@ -25,28 +30,17 @@ struct region {
   struct region *next;
 };
 
-/* What is written at the function: a long jump to the stub, or a short one to a landing that holds the long
- * one. */
-struct jump {
-  uintptr_t address, stub;
-  uint32_t id;
-  uint8_t count;
-  uint8_t bytes[RF_JUMP_BYTES], original[RF_JUMP_BYTES];
-  uintptr_t moved[RF_JUMP_BYTES]; /* see base/change.h */
-};
-
-/* By id: what is written at the function itself, and where its stub lies; NULL: it is not patched. */
+/* By id: what is written at the function itself, how much of it was moved, and where its stub lies; NULL: it
+ * is not patched. */
 struct place {
-  struct jump jump;
+  struct rf_edit edit;
+  uint16_t window;
   struct region *region;
 };
 
 static struct region *regions;
-static struct jump *jumps;
-static size_t jump_count, jump_capacity;
 static struct place *places;
 static size_t place_count;
-static struct rf_change_edit *exported;
 
 const char *rf_patch_open(void) {
   rf_internal_enter(); /* the loader may allocate for what it opens */
@@ -65,8 +59,8 @@ static bool reaches(uintptr_t from, uintptr_t to) {
 
 static struct region *region_for(const struct rf_patch_request *request) {
   for (struct region *r = regions; r; r = r->next)
-    if (!r->sealed && r->used + RF_STUB_MAX <= REGION_BYTES && reaches((uintptr_t)r->start, request->low) &&
-        reaches((uintptr_t)r->start, request->high))
+    if (!r->sealed && r->used + 2 * RF_STUB_MAX <= REGION_BYTES &&
+        reaches((uintptr_t)r->start, request->low) && reaches((uintptr_t)r->start, request->high))
       return r;
   struct region *fresh = rf_calloc(1, sizeof *fresh);
   if (!fresh) return NULL;
@@ -79,43 +73,34 @@ static struct region *region_for(const struct rf_patch_request *request) {
   return regions = fresh;
 }
 
-static bool room_for_jumps(void) {
-  if (jump_count + 2 <= jump_capacity) return true;
-  size_t capacity = jump_capacity ? jump_capacity * 2 : 256;
-  struct jump *grown = rf_realloc(jumps, capacity * sizeof *grown);
-  if (!grown) return false;
-  jumps = grown;
-  jump_capacity = capacity;
-  return true;
-}
-
-static struct jump *add_jump(uintptr_t address, uintptr_t stub, uint32_t id) {
-  struct jump *jump = &jumps[jump_count++];
-  *jump = (struct jump){.address = address, .stub = stub, .id = id, .count = RF_JUMP_BYTES};
-  memcpy(jump->original, (const void *)address, sizeof jump->original);
-  rf_jump_encode(address, stub, jump->bytes);
-  return jump;
-}
-
-/* One way to patch a function. */
+/* One way to patch a function: by a jump of 2 bytes instead of 5; all of it moved; its landing in a host. */
 struct form {
-  bool brief, whole;
+  bool brief, whole, hosted;
 };
 
-/* Which forms the branches into the function's beginning leave. */
-static bool form_allowed(struct form form, uint16_t entered, size_t offset) {
+/* What is being planned. */
+struct planning {
+  const struct rf_patch_request *request;
+  struct region *region;
+  struct form form;
+  uintptr_t stub;
+  struct rf_stub_plan plan;
+};
+
+/* Which forms the branches into the function's beginning leave: those that are known can be turned. */
+static bool form_allowed(const struct rf_patch_request *request, struct form form, size_t offset) {
   unsigned taken = form.brief ? RF_SHORT_JUMP_BYTES : RF_JUMP_BYTES;
   unsigned under_jump =
       ((1u << taken) - 1) << offset | 1u; /* its own beginning, and bytes that the jump covers */
-  return !(entered & under_jump) || form.whole;
+  if (request->branches || !(request->entered & under_jump)) return true;
+  return form.whole && !(request->entered & RF_ENTERED_ELSEWHERE);
 }
 
-static enum rf_refusal try_form(const struct rf_patch_request *request, struct form form, uintptr_t stub,
-                                uintptr_t landing, struct rf_stub_plan *plan) {
+static enum rf_refusal build(struct planning *p) {
+  const struct rf_patch_request *request = p->request;
   size_t offset = rf_jump_offset((const uint8_t *)request->address);
-  if (!form_allowed(form, request->entered, offset)) return RF_REFUSE_BRANCH_BACK;
-  bool into_padding = !form.brief && request->size < offset + RF_JUMP_BYTES;
-  if (form.brief && !landing) return RF_REFUSE_TOO_SHORT;
+  if (!form_allowed(request, p->form, offset)) return RF_REFUSE_BRANCH_BACK;
+  bool into_padding = !p->form.brief && request->size < offset + RF_JUMP_BYTES;
   if (into_padding && !rf_landing_free(request->address + offset)) return RF_REFUSE_TOO_SHORT;
   struct rf_stub_request build = {.code = (const uint8_t *)request->address,
                                   .size = request->size,
@@ -124,31 +109,128 @@ static enum rf_refusal try_form(const struct rf_patch_request *request, struct f
                                   .entry = request->entry,
                                   .countdown = request->countdown,
                                   .thread = (intptr_t)&rf_tls.self - (intptr_t)__builtin_thread_pointer(),
-                                  .stub = stub,
-                                  .jump_bytes = form.brief ? RF_SHORT_JUMP_BYTES : RF_JUMP_BYTES,
-                                  .whole = form.whole};
-  return rf_stub_build(&build, plan);
+                                  .stub = p->stub,
+                                  .jump_bytes = p->form.brief ? RF_SHORT_JUMP_BYTES : RF_JUMP_BYTES,
+                                  .whole = p->form.whole};
+  return rf_stub_build(&build, &p->plan);
 }
 
-static void note_moved(struct jump *jump, const struct rf_stub_plan *plan) {
-  for (size_t i = 1; i < jump->count; i++) jump->moved[i] = plan->moved[i] ? jump->stub + plan->moved[i] : 0;
+static void note_moved(struct rf_edit *edit, const struct rf_stub_plan *plan) {
+  for (size_t i = 1; i < edit->count; i++) edit->moved[i] = plan->moved[i] ? edit->stub + plan->moved[i] : 0;
 }
 
-/* What a function's own bytes become, the last jump in the queue. */
-static void plan_jumps(const struct rf_patch_request *request, struct form form, uintptr_t stub,
-                       uintptr_t landing, const struct rf_stub_plan *plan) {
-  uintptr_t address = request->address + plan->jump_offset;
-  if (!form.brief) {
-    note_moved(add_jump(address, stub, request->id), plan);
-    if (request->size < plan->jump_offset + RF_JUMP_BYTES) rf_landing_take(address);
-    return;
+/* Puts a planned stub into the region. */
+static bool place_stub(struct region *region, const struct rf_stub_plan *plan) {
+  if (region->used + plan->length > REGION_BYTES) return false;
+  memcpy(region->start + region->used, plan->bytes, plan->length);
+  region->used += (plan->length + 15) & ~(size_t)15;
+  return true;
+}
+
+static bool frame_of(const struct rf_patch_request *request, uintptr_t address, struct rf_frame_code *code) {
+  return request->module && rf_frame_code_find(request->module, address, code);
+}
+
+/* ---- landings ---- */
+
+/* In pieces of what one edit holds. A thread that stands on any of the run's instructions goes on at the
+ * moved one. */
+static void add_run(const struct planning *p, const struct rf_host *host, uintptr_t stub, uintptr_t target,
+                    const struct rf_stub_plan *plan) {
+  uint8_t bytes[RF_STUB_MAX];
+  size_t length = host->end - host->start;
+  memset(bytes, RF_TRAP_BYTE, length);
+  rf_jump_encode(host->start, stub, bytes);
+  rf_jump_encode(host->landing, target, bytes + (host->landing - host->start));
+  for (size_t at = 0, i = 0; at < length; at += RF_JUMP_BYTES) {
+    size_t count = length - at < RF_JUMP_BYTES ? length - at : RF_JUMP_BYTES;
+    struct rf_edit *edit = rf_edit_add(host->start + at, bytes + at, count, stub, p->request->id);
+    for (; i + 1 < plan->moves && plan->move[i].from < at + count; i++)
+      if (plan->move[i].from) edit->moved[plan->move[i].from - at] = stub + plan->move[i].to;
   }
+}
+
+/* A landing in a host, whose run is moved to a stub of its own. */
+static uintptr_t place_in_host(struct planning *p, uintptr_t low, uintptr_t high, uintptr_t target) {
+  static struct rf_stub_plan plan;
+  struct rf_host host;
+  struct rf_frame_code frame;
+  uintptr_t stub = (uintptr_t)p->region->start + p->region->used;
+  if (!rf_host_find(p->request, low, high, &host) || !frame_of(p->request, host.start, &frame)) return 0;
+  struct rf_stub_request build = {.code = (const uint8_t *)host.start,
+                                  .limit = host.end - host.start,
+                                  .stub = stub,
+                                  .jump_bytes = host.end - host.start,
+                                  .bare = true};
+  if (rf_stub_build(&build, &plan) != RF_PATCH_OK || !place_stub(p->region, &plan) ||
+      !rf_frames_add(&p->region->frames, stub, &plan, host.start, &frame))
+    return 0;
+  add_run(p, &host, stub, target, &plan);
+  rf_host_take(host.start, host.end);
+  return host.landing;
+}
+
+static uintptr_t place_in_padding(struct planning *p, uintptr_t low, uintptr_t high, uintptr_t target) {
+  uintptr_t landing = rf_landing_find(p->request, low, high);
+  if (!landing) return 0;
   rf_landing_take(landing);
-  add_jump(landing, stub, request->id); /* first, so that it is there when the short one is */
-  struct jump *jump = add_jump(address, stub, request->id);
-  jump->count = RF_SHORT_JUMP_BYTES;
-  rf_short_jump_encode(address, landing, jump->bytes);
-  note_moved(jump, plan);
+  rf_edit_add_jump(landing, target, p->stub, p->request->id);
+  return landing;
+}
+
+static uintptr_t place_landing(struct planning *p, uintptr_t low, uintptr_t high, uintptr_t target,
+                               uintptr_t code) {
+  struct rf_frame_code frame;
+  bool known = frame_of(p->request, code, &frame);
+  uintptr_t landing =
+      p->form.hosted ? place_in_host(p, low, high, target) : place_in_padding(p, low, high, target);
+  if (landing && (known || code == p->request->address))
+    rf_frames_add_landing(&p->region->frames, landing, RF_JUMP_BYTES, code, known ? &frame : NULL);
+  return landing;
+}
+
+/* For a turned branch: wherever there is room. */
+static uintptr_t place_turned(void *user, uintptr_t low, uintptr_t high, uintptr_t target, uintptr_t code) {
+  struct planning *p = user;
+  bool hosted = p->form.hosted;
+  uintptr_t landing = 0;
+  for (int i = 0; i < 2 && !landing; i++) {
+    p->form.hosted = i;
+    landing = place_landing(p, low, high, target, code);
+  }
+  p->form.hosted = hosted;
+  return landing;
+}
+
+/* ---- what is written ---- */
+
+static bool turn_branches(struct planning *p) {
+  struct rf_turn turn = {.request = p->request,
+                         .plan = &p->plan,
+                         .stub = p->stub,
+                         .jump_bytes = p->form.brief ? RF_SHORT_JUMP_BYTES : RF_JUMP_BYTES,
+                         .whole = p->form.whole,
+                         .place = place_turned,
+                         .user = p};
+  return !p->request->branches || rf_turn_branches(&turn);
+}
+
+/* The function's own bytes: the last of its edits. */
+static bool add_own(struct planning *p) {
+  const struct rf_patch_request *request = p->request;
+  uintptr_t address = request->address + p->plan.jump_offset;
+  uint8_t brief[RF_SHORT_JUMP_BYTES];
+  if (!p->form.brief) {
+    note_moved(rf_edit_add_jump(address, p->stub, p->stub, request->id), &p->plan);
+    if (request->size < p->plan.jump_offset + RF_JUMP_BYTES) rf_landing_take(address);
+    return true;
+  }
+  uintptr_t landing = place_landing(p, address - RF_SHORT_JUMP_REACH, address + RF_SHORT_JUMP_REACH, p->stub,
+                                    request->address);
+  if (!landing) return false;
+  rf_short_jump_encode(address, landing, brief);
+  note_moved(rf_edit_add(address, brief, sizeof brief, p->stub, request->id), &p->plan);
+  return true;
 }
 
 static bool room_for_place(const struct rf_patch_request *request) {
@@ -163,44 +245,72 @@ static bool room_for_place(const struct rf_patch_request *request) {
   return true;
 }
 
-static void note_place(const struct rf_patch_request *request, struct region *region) {
+static void note_place(const struct rf_patch_request *request, struct region *region, size_t window) {
   if (request->anonymous) {
     region->users = UINT32_MAX;
     return;
   }
-  places[request->id] = (struct place){jumps[jump_count - 1], region};
+  places[request->id] = (struct place){rf_edits()[rf_edits_count() - 1], (uint16_t)window, region};
   if (region->users != UINT32_MAX) region->users++;
 }
 
-static void describe(struct region *region, const struct rf_patch_request *request,
-                     const struct rf_stub_plan *plan) {
-  struct rf_frame_code code;
-  bool known = request->module && rf_frame_code_find(request->module, request->address, &code);
-  rf_frames_add(&region->frames, (uintptr_t)region->start, region->used, plan, request->address,
-                known ? &code : NULL);
+size_t rf_patch_windows(uintptr_t start, uintptr_t end, struct rf_extent *windows, size_t most) {
+  size_t count = 0;
+  for (size_t id = 0; id < place_count && count < most; id++) {
+    uintptr_t first = places[id].edit.address, bytes = places[id].window;
+    if (places[id].region && start < first + bytes && first < end)
+      windows[count++] = (struct rf_extent){first, bytes};
+  }
+  return count;
 }
 
-const char *rf_patch_add(const struct rf_patch_request *request, uintptr_t *body) {
-  static const struct form forms[] = {{false, false}, {true, false}, {false, true}, {true, true}};
-  static struct rf_stub_plan plan; /* too large for a small stack; one planner at a time */
-  struct region *region = region_for(request);
-  if (!region) return rf_refusal_text(RF_REFUSE_OUT_OF_REACH);
-  if (!room_for_jumps() || !room_for_place(request)) return "no memory";
-  uintptr_t stub = (uintptr_t)region->start + region->used, landing = 0;
-  enum rf_refusal refusal = RF_PATCH_OK, first = RF_PATCH_OK;
+/* All of one form, or nothing of it but what of the region it used up. */
+static enum rf_refusal try_form(struct planning *p, struct form form) {
+  struct rf_frame_code frame;
+  size_t edits = rf_edits_count(), landings = rf_landings(), hosts = rf_hosts();
+  p->form = form;
+  p->stub = (uintptr_t)p->region->start + p->region->used;
+  enum rf_refusal refusal = build(p);
+  if (refusal != RF_PATCH_OK) return refusal;
+  uintptr_t first = p->request->address + p->plan.jump_offset;
+  if (rf_host_planned(first, first + p->plan.window_bytes)) return RF_REFUSE_BRANCH_BACK;
+  if (!place_stub(p->region, &p->plan)) return RF_REFUSE_OUT_OF_REACH;
+  bool turned = turn_branches(p);
+  if (turned && add_own(p)) {
+    bool known = frame_of(p->request, p->request->address, &frame);
+    rf_frames_add(&p->region->frames, p->stub, &p->plan, p->request->address, known ? &frame : NULL);
+    return RF_PATCH_OK;
+  }
+  rf_edits_drop(edits);
+  rf_landings_drop(landings);
+  rf_hosts_drop(hosts);
+  return turned ? RF_REFUSE_TOO_SHORT : RF_REFUSE_BRANCH_BACK;
+}
+
+static bool is_scarce(enum rf_refusal refusal) {
+  return refusal == RF_REFUSE_TOO_SHORT || refusal == RF_REFUSE_BRANCH_BACK ||
+         refusal == RF_REFUSE_CALL_INSIDE;
+}
+
+const char *rf_patch_add(const struct rf_patch_request *request, struct rf_patched *patched) {
+  static const struct form forms[] = {{false, false, false}, {true, false, false}, {true, false, true},
+                                      {false, true, false},  {true, true, false},  {true, true, true}};
+  static struct planning p; /* too large for a small stack; one planner at a time */
+  p = (struct planning){.request = request, .region = region_for(request)};
+  *patched = (struct rf_patched){0};
+  if (!p.region) return rf_refusal_text(RF_REFUSE_OUT_OF_REACH);
+  if (!rf_edits_reserve(EDITS_MOST) || !room_for_place(request)) return "no memory";
+  enum rf_refusal refusal, first = RF_PATCH_OK;
   for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-    if (forms[i].brief && !landing) landing = rf_landing_find(request);
-    refusal = try_form(request, forms[i], stub, landing, &plan);
+    if (forms[i].hosted && !request->branches) continue;
+    refusal = try_form(&p, forms[i]);
     if (i == 0) first = refusal;
     if (refusal != RF_PATCH_OK) continue;
-    memcpy((void *)stub, plan.bytes, plan.length);
-    describe(region, request, &plan);
-    region->used += (plan.length + 15) & ~(size_t)15;
-    plan_jumps(request, forms[i], stub, landing, &plan);
-    note_place(request, region);
-    *body = stub + plan.body_offset;
+    note_place(request, p.region, p.plan.window_bytes);
+    patched->body = p.stub + p.plan.body_offset;
     return NULL;
   }
+  patched->scarce = is_scarce(first) && !request->branches && !request->anonymous;
   return rf_refusal_text(first);
 }
 
@@ -225,14 +335,15 @@ static void seal_all(void) {
 size_t rf_patch_commit(void (*failed)(void *user, uint32_t id, const char *reason), void *user) {
   size_t failures = 0;
   seal_all();
-  for (size_t i = 0; i < jump_count; i++) {
-    struct jump *jump = &jumps[i];
-    if (in_sealed(jump->stub) && rf_text_write((void *)jump->address, jump->bytes, jump->count) == 0)
+  for (size_t i = 0; i < rf_edits_count(); i++) {
+    const struct rf_edit *edit = &rf_edits()[i];
+    if (in_sealed(edit->stub) && rf_text_write((void *)edit->address, edit->bytes, edit->count) == 0)
       continue;
     failures++;
-    failed(user, jump->id, "the kernel refuses to change its code");
+    failed(user, edit->id, "the kernel refuses to change its code");
   }
-  jump_count = 0;
+  rf_edits_drop(0);
+  rf_host_settle();
   return failures;
 }
 
@@ -244,35 +355,25 @@ static struct place *place_of(uint32_t id) {
 
 void rf_patch_repeat(uint32_t id) {
   struct place *place = place_of(id);
-  if (place && room_for_jumps()) jumps[jump_count++] = place->jump;
+  if (place && rf_edits_reserve(1)) rf_edit_add_again(&place->edit);
 }
 
-/* The jump is one instruction, so nobody stands inside it. */
+/* The jump is one instruction, so nobody stands inside it. What else was changed for it (landings, branches
+ * that were turned) serves its moved instructions and stays. */
 void rf_patch_restore(uint32_t id) {
   struct place *place = place_of(id);
-  if (!place || !room_for_jumps()) return;
-  struct jump *jump = &jumps[jump_count++];
-  *jump = place->jump;
-  memcpy(jump->bytes, place->jump.original, sizeof jump->bytes);
-  memcpy(jump->original, place->jump.bytes, sizeof jump->original);
-  memset(jump->moved, 0, sizeof jump->moved);
+  if (!place || !rf_edits_reserve(1)) return;
+  struct rf_edit edit = place->edit;
+  memcpy(edit.bytes, place->edit.original, sizeof edit.bytes);
+  memcpy(edit.original, place->edit.bytes, sizeof edit.original);
+  memset(edit.moved, 0, sizeof edit.moved);
+  rf_edit_add_again(&edit);
 }
 
 const struct rf_change_edit *rf_patch_export(size_t *count) {
   seal_all();
-  rf_free(exported);
-  exported = rf_calloc(jump_count ? jump_count : 1, sizeof *exported);
-  *count = exported ? jump_count : 0;
-  for (size_t i = 0; i < *count; i++) {
-    struct rf_change_edit *edit = &exported[i];
-    edit->address = jumps[i].address;
-    edit->count = jumps[i].count;
-    memcpy(edit->before, jumps[i].original, sizeof edit->before);
-    memcpy(edit->after, jumps[i].bytes, sizeof edit->after);
-    for (size_t k = 0; k < RF_CHANGE_JUMP; k++) edit->moved[k] = jumps[i].moved[k];
-  }
-  jump_count = 0;
-  return exported;
+  rf_host_settle();
+  return rf_edits_export(count);
 }
 
 /* ---- code that is gone ---- */
@@ -292,7 +393,11 @@ void rf_patch_forget(uint32_t id) {
   if (region->users != UINT32_MAX && --region->users == 0 && region->sealed) empty(region);
 }
 
-void rf_patch_forget_code(uintptr_t low, uintptr_t high) { rf_landing_forget(low, high); }
+void rf_patch_forget_code(uintptr_t low, uintptr_t high) {
+  rf_landing_forget(low, high);
+  rf_host_forget(low, high);
+  rf_frames_forget(low, high);
+}
 
 /* Functions start at multiples of 16 bytes: what lies behind the return up to the next one is padding. */
 static size_t empty_function(const uint8_t *code) {

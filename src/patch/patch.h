@@ -25,13 +25,26 @@ struct rf_patch_request {
   uint16_t entered;                  /* bit n: something branches to its byte n (patch/branches.h) */
   const struct rf_extent *functions; /* the module's, sorted, for padding between them; may be NULL */
   size_t function_count;
-  bool anonymous; /* the id is none of a function's: it is never restored */
+  const struct rf_branch_list *branches; /* into all that is within RF_PATCH_AREA of it; NULL: not known */
+  bool anonymous;                        /* the id is none of a function's: it is never restored */
 };
 
 /* NULL, or why nothing can be patched. */
 const char *rf_patch_open(void);
-/* Plans one. NULL, or the reason for the refusal. *body: where its relocated beginning will run. */
-const char *rf_patch_add(const struct rf_patch_request *request, uintptr_t *body);
+struct rf_patched {
+  uintptr_t body; /* where its relocated beginning will run */
+  bool scarce;    /* refused for want of room or for branches: it may be accepted once branches are known */
+};
+
+/* How far from a function its landings, the run of instructions that makes room for one, and the branches in
+ * there may lie. */
+#define RF_PATCH_AREA 256
+
+/* Plans one. NULL, or the reason for the refusal. */
+const char *rf_patch_add(const struct rf_patch_request *request, struct rf_patched *patched);
+/* The moved beginnings of patched functions that lie in these bytes, at most most. Cost: about 2 ns a patched
+ * function. */
+size_t rf_patch_windows(uintptr_t start, uintptr_t end, struct rf_extent *windows, size_t most);
 /* Makes the plans true; answers how many jumps could not be written (each is told to failed with the reason).
  */
 size_t rf_patch_commit(void (*failed)(void *user, uint32_t id, const char *reason), void *user);

@@ -71,6 +71,7 @@ struct sweep {
   size_t extent_count, extent_capacity;
   uint16_t *entered;           /* by candidate: which of its first bytes are branched to */
   bool relocated, waiting;     /* waiting: its IFUNCs alone are looked at, once more */
+  bool quiet;                  /* none of its code runs while it is patched */
   struct rf_pattern_set *only; /* other functions than these are left out; NULL: none is */
 };
 
@@ -484,21 +485,25 @@ static const char *resolve_ifunc(const struct sweep *s, struct candidate *candid
              : "its indirect function leads to another module";
 }
 
+static struct rf_branch_query query_of(const struct sweep *s, struct rf_segment segments[MOST_SEGMENTS]) {
+  return (struct rf_branch_query){.module = s->module,
+                                  .text_start = s->module->text_start,
+                                  .text_end = s->module->text_end,
+                                  .segments = segments,
+                                  .segment_count =
+                                      rf_module_text_segments(s->module, segments, MOST_SEGMENTS),
+                                  .functions = s->extents,
+                                  .function_count = s->extent_count};
+}
+
 /* Which candidates can't be entered by a jump in their first bytes, all in one scan of the module's code. */
 static bool find_branches(struct sweep *s) {
   uintptr_t *starts = rf_calloc(s->candidate_count, sizeof *starts);
   s->entered = rf_calloc(s->candidate_count, sizeof *s->entered);
   for (size_t i = 0; starts && i < s->candidate_count; i++) starts[i] = s->candidates[i].address;
   struct rf_segment segments[MOST_SEGMENTS];
-  struct rf_branch_query query = {.text_start = s->module->text_start,
-                                  .text_end = s->module->text_end,
-                                  .segments = segments,
-                                  .segment_count =
-                                      rf_module_text_segments(s->module, segments, MOST_SEGMENTS),
-                                  .functions = s->extents,
-                                  .function_count = s->extent_count,
-                                  .starts = starts,
-                                  .start_count = s->candidate_count};
+  struct rf_branch_query query = query_of(s, segments);
+  query.starts = starts, query.start_count = s->candidate_count;
   bool found = starts && s->entered && rf_branches_find(&query, s->entered);
   rf_free(starts);
   return found;
@@ -586,7 +591,8 @@ static bool come_back(uint32_t id, const struct candidate *first) {
   return rf_address_index_put(&state.by_address, first->address, id);
 }
 
-static const char *patch(const struct sweep *s, const struct candidate *first, size_t aliases) {
+static const char *patch(const struct sweep *s, const struct candidate *first, size_t aliases,
+                         const struct rf_branch_list *branches, bool *scarce) {
   if (state.process_refusal) return state.process_refusal;
   for (size_t i = 0; i < aliases; i++) {
     const char *reason = rf_refuse_name(s->module->name, first[i].name);
@@ -618,29 +624,73 @@ static const char *patch(const struct sweep *s, const struct candidate *first, s
                                      .module = s->module,
                                      .entered = entered_bytes(s, first, aliases),
                                      .functions = s->extents,
-                                     .function_count = s->extent_count};
-  uintptr_t body;
-  const char *reason = rf_patch_add(&request, &body);
+                                     .function_count = s->extent_count,
+                                     .branches = branches};
+  struct rf_patched patched;
+  const char *reason = rf_patch_add(&request, &patched);
+  *scarce = patched.scarce;
   if (reason) return reason;
   if (!(known ? come_back(id, first) : remember(s, first, aliases, size))) return "the recording is full";
   if (ruled.set_count) rf_full_set_checker(id, state.rules->make(id, s->module, &ruled));
-  rf_sites[id].body = body;
+  rf_sites[id].body = patched.body;
   state.count += !known;
   if (state.change) state.change->changed++;
   return NULL;
 }
 
-static void patch_candidates(struct sweep *s) {
-  bool analysed = find_branches(s);
-  if (state.rules) prepare_rules(s);
-  uint64_t mask = take_ids();
-  for (size_t i = 0, next; i < s->candidate_count; i = next) {
-    const struct candidate *first = &s->candidates[i];
-    for (next = i + 1; next < s->candidate_count && s->candidates[next].address == first->address;) next++;
-    const char *reason = analysed ? patch(s, first, next - i) : "no memory to analyse its module";
+/* Candidates with one address. */
+static size_t aliases_at(const struct sweep *s, size_t index) {
+  size_t next = index + 1;
+  while (next < s->candidate_count && s->candidates[next].address == s->candidates[index].address) next++;
+  return next - index;
+}
+
+/* Around the scarce ones, where room may be made. */
+static struct rf_extent *areas_of(const struct sweep *s, const size_t *scarce, size_t count) {
+  struct rf_extent *areas = rf_calloc(count, sizeof *areas);
+  for (size_t i = 0; areas && i < count; i++)
+    areas[i] = (struct rf_extent){s->candidates[scarce[i]].address - RF_PATCH_AREA, 2 * RF_PATCH_AREA};
+  return areas;
+}
+
+/*
+ * Functions without room for a jump, and those that are branched into, need more of the code around them to
+ * be changed. That takes all branches there to be known, and is worth another scan only where there are such.
+ */
+static void patch_scarce(const struct sweep *s, const size_t *scarce, size_t count) {
+  struct rf_segment segments[MOST_SEGMENTS];
+  struct rf_branch_query query = query_of(s, segments);
+  struct rf_extent *areas = areas_of(s, scarce, count);
+  struct rf_branch_list branches;
+  bool listed = areas && rf_branches_list(&query, areas, count, &branches), ignored;
+  for (size_t i = 0; i < count; i++) {
+    const struct candidate *first = &s->candidates[scarce[i]];
+    const char *reason = patch(s, first, aliases_at(s, scarce[i]), listed ? &branches : NULL, &ignored);
     if (reason) record_skipped(s->module, first->name, reason);
   }
+  if (listed) rf_branch_list_free(&branches);
+  rf_free(areas);
+}
+
+static void patch_candidates(struct sweep *s) {
+  bool analysed = find_branches(s);
+  size_t *scarce = rf_calloc(s->candidate_count, sizeof *scarce), scarce_count = 0;
+  if (state.rules) prepare_rules(s);
+  uint64_t mask = take_ids();
+  for (size_t i = 0, count; i < s->candidate_count; i += count) {
+    const struct candidate *first = &s->candidates[i];
+    bool worth_more = false;
+    count = aliases_at(s, i);
+    const char *reason =
+        analysed ? patch(s, first, count, NULL, &worth_more) : "no memory to analyse its module";
+    if (reason && worth_more && scarce && s->quiet)
+      scarce[scarce_count++] = i;
+    else if (reason)
+      record_skipped(s->module, first->name, reason);
+  }
+  if (scarce_count) patch_scarce(s, scarce, scarce_count);
   give_ids(mask);
+  rf_free(scarce);
 }
 
 static void drop_candidate(struct sweep *s, size_t index) {
@@ -781,7 +831,8 @@ static bool sweep_module(void *user, const struct rf_module *module) {
   if (!seen || (seen->swept && !seen->waiting)) return true;
   struct sweep s = {.module = module,
                     .relocated = *(bool *)user || seen->first_sweep != state.sweep,
-                    .waiting = seen->waiting};
+                    .waiting = seen->waiting,
+                    .quiet = !seen->swept};
   if (seen->waiting) end_waiting(module->load_address, true);
   seen->waiting = false;
   seen->swept = true;
@@ -934,6 +985,7 @@ static bool change_module(void *user, const struct rf_module *module) {
   /* The newest may be in the loader's hands still. */
   struct sweep s = {.module = module,
                     .relocated = seen->first_sweep == 1 || seen->first_sweep + 1 < state.sweep,
+                    .quiet = true, /* the tool stops all threads */
                     .only = command->set};
   bool waiting = seen->waiting;
   sweep_symbols(&s, seen);

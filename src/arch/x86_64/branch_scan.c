@@ -1,5 +1,5 @@
 /*
- * See branch_scan.h. Calls are left out: they go to beginnings.
+ * See branch_scan.h. Calls mostly go to beginnings, so they are looked at only where that is asked for.
  *
  * 16 bytes at a time. Branches with a long distance may come from anywhere, but few bytes read like one;
  * short ones are many, and matter only where a target is within their reach.
@@ -29,10 +29,10 @@ static inline __m128i masked(__m128i bytes, uint8_t mask, uint8_t value) {
   return equal(_mm_and_si128(bytes, _mm_set1_epi8((char)mask)), value);
 }
 
-/* jmp rel32, jcc rel32 */
-static inline unsigned long_branches(__m128i bytes, __m128i next) {
-  return (unsigned)_mm_movemask_epi8(
-      _mm_or_si128(equal(bytes, 0xe9), _mm_and_si128(equal(bytes, 0x0f), masked(next, 0xf0, 0x80))));
+/* jmp rel32, jcc rel32, and call rel32 when it is asked for */
+static inline unsigned long_branches(__m128i bytes, __m128i next, uint8_t jumps) {
+  return (unsigned)_mm_movemask_epi8(_mm_or_si128(
+      masked(bytes, jumps, jumps & 0xe9), _mm_and_si128(equal(bytes, 0x0f), masked(next, 0xf0, 0x80))));
 }
 
 /* jcc, jmp, loopne loope loop jrcxz */
@@ -59,7 +59,7 @@ static void look_at(const struct scan *s, size_t at, unsigned longs, unsigned sh
     if (shorts >> i & 1)
       check(s, from, from + 2 + (size_t)(intptr_t)(int8_t)text[from + 1]);
     else
-      check(s, from, long_target(text, from + (text[from] == 0xe9 ? 1 : 2)));
+      check(s, from, long_target(text, from + ((text[from] & 0xfe) == 0xe8 ? 1 : 2)));
   }
 }
 
@@ -75,17 +75,18 @@ static inline bool reaches_target(const struct scan *s, size_t at) {
 void rf_branch_scan(const struct rf_scan_range *range, const uint64_t *targets, size_t target_count,
                     void (*hit)(void *user, size_t from, size_t to), void *user) {
   const struct scan s = {range, targets, target_count, hit, user};
+  const uint8_t jumps = range->calls ? 0xfe : 0xff;                 /* e8 and e9, or e9 alone */
   size_t at = range->from, end = range->to > 6 ? range->to - 6 : 0; /* no branch begins at end or behind */
   for (; at + STEP < end; at += STEP) {
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(range->text + at));
     __m128i next = _mm_loadu_si128((const __m128i *)(const void *)(range->text + at + 1));
-    unsigned longs = long_branches(bytes, next), shorts = short_branches(bytes);
+    unsigned longs = long_branches(bytes, next, jumps), shorts = short_branches(bytes);
     if (shorts && !reaches_target(&s, at)) shorts = 0;
     if (longs | shorts) look_at(&s, at, longs, shorts);
   }
   for (; at < end; at++) {
     uint8_t bytes[STEP] = {range->text[at], range->text[at + 1]};
     __m128i one = _mm_loadu_si128((const __m128i *)(const void *)bytes);
-    look_at(&s, at, long_branches(one, _mm_srli_si128(one, 1)) & 1, short_branches(one) & 1);
+    look_at(&s, at, long_branches(one, _mm_srli_si128(one, 1), jumps) & 1, short_branches(one) & 1);
   }
 }

@@ -4,15 +4,17 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct rf_scan_range {
   const uint8_t *text; /* what offsets count from */
   size_t from, to;     /* the readable part to look at */
+  bool calls;          /* look for call as well */
 };
 
-/* Calls hit for every place in the range whose bytes read as jmp, jcc, loop or jrcxz to an offset below
+/* Calls hit for every place in the range whose bytes read as jmp, jcc, loop, jrcxz or call to an offset below
  * target_count that is set in targets (one bit a byte). */
 void rf_branch_scan(const struct rf_scan_range *range, const uint64_t *targets, size_t target_count,
                     void (*hit)(void *user, size_t from, size_t to), void *user);

@@ -50,6 +50,12 @@ static bool rip_relative(const ZydisDecodedInstruction *in) {
          in->raw.disp.size == 32;
 }
 
+/* Tables are indexed, or read into a register first; what jumps through a field or a slot calls a function.
+ */
+static bool jumps_by_table(const ZydisDecodedInstruction *in) {
+  return in->raw.modrm.mod == 3 || in->raw.modrm.rm == 4;
+}
+
 bool rf_decode(const uint8_t *code, size_t bytes, uintptr_t address, struct rf_instruction *out) {
   ZydisDecodedInstruction in;
   if (!ZYAN_SUCCESS(decode_instruction(&decoder, NULL, code, bytes, &in))) return false;
@@ -57,6 +63,7 @@ bool rf_decode(const uint8_t *code, size_t bytes, uintptr_t address, struct rf_i
   out->padding = in.mnemonic == ZYDIS_MNEMONIC_NOP || in.mnemonic == ZYDIS_MNEMONIC_INT3;
   out->condition = in.opcode & 0xf;
   out->modrm = in.attributes & ZYDIS_ATTRIB_HAS_MODRM ? in.raw.modrm.offset : 0;
+  out->by_table = out->flow == RF_FLOW_INDIRECT_JUMP && jumps_by_table(&in);
   if (rip_relative(&in)) {
     if (in.address_width != 64) out->flow = RF_FLOW_OTHER; /* eip-relative: nobody can move that */
     out->displacement = in.raw.disp.offset;

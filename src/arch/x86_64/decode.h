@@ -29,6 +29,7 @@ struct rf_instruction {
   uint8_t condition; /* low opcode nibble of a jcc */
   uint8_t modrm;     /* offset of the ModRM byte, 0: none */
   bool padding;      /* nop of any length, or int3 */
+  bool by_table;     /* an indirect jump that may lead into its own function */
   uintptr_t target;  /* of a direct branch, or what a RIP-relative operand refers to */
 };
 

@@ -96,6 +96,13 @@ void rf_short_jump_encode(uintptr_t address, uintptr_t landing, uint8_t jump[RF_
   jump[1] = (uint8_t)(landing - (address + RF_SHORT_JUMP_BYTES));
 }
 
+bool rf_distance_encode(uintptr_t behind, uintptr_t target, size_t bytes, uint8_t distance[4]) {
+  intptr_t wide = (intptr_t)(target - behind);
+  int32_t narrow = (int32_t)wide;
+  memcpy(distance, &narrow, 4);
+  return bytes == 1 ? wide == (int8_t)wide : bytes == 4 && wide == narrow;
+}
+
 static bool falls_through(const struct rf_instruction *in) {
   return in->flow != RF_FLOW_JUMP && in->flow != RF_FLOW_INDIRECT_JUMP && in->flow != RF_FLOW_RETURN;
 }
@@ -293,23 +300,31 @@ static void note_moved(const struct window *w, uintptr_t stub, struct rf_stub_pl
     plan->moved[w->offset[i] - w->start] = (uint16_t)(w->moved[i] - stub);
 }
 
+/* Whether a function may be timed at all. */
+static enum rf_refusal check_function(const struct rf_stub_request *request, size_t bytes) {
+  size_t start = rf_jump_offset(request->code);
+  if (request->code[0] == RF_TRAP_BYTE) return RF_REFUSE_PATCHED;
+  if (rf_breaks_convention(request->code, bytes)) return RF_REFUSE_CONVENTION;
+  if (request->whole && (bytes > WHOLE_BYTES || bytes <= start)) return RF_REFUSE_BRANCH_BACK;
+  return RF_PATCH_OK;
+}
+
 enum rf_refusal rf_stub_build(const struct rf_stub_request *request, struct rf_stub_plan *plan) {
   const uint8_t *code = request->code;
   size_t bytes = request->size && request->size < request->limit ? request->size : request->limit;
-  struct window w = {
-      .code = code, .start = rf_jump_offset(code), .needed = request->jump_bytes, .whole = request->whole};
+  struct window w = {.code = code, .needed = request->jump_bytes, .whole = request->whole};
   struct output out = {plan, request->stub, false};
   plan->length = plan->moves = plan->pushed = 0;
-  if (code[0] == 0xcc) return RF_REFUSE_PATCHED;
-  if (rf_breaks_convention(code, bytes)) return RF_REFUSE_CONVENTION;
-  if (w.whole && (bytes > WHOLE_BYTES || bytes <= w.start)) return RF_REFUSE_BRANCH_BACK;
+  enum rf_refusal refusal = request->bare ? RF_PATCH_OK : check_function(request, bytes);
+  if (refusal != RF_PATCH_OK) return refusal;
+  if (!request->bare) w.start = rf_jump_offset(code);
   if (w.whole && bytes - w.start > w.needed) w.needed = bytes - w.start;
-  enum rf_refusal refusal = collect(&w, bytes);
+  refusal = collect(&w, bytes);
   if (refusal != RF_PATCH_OK) return refusal;
   if (w.start + request->jump_bytes > request->limit)
     return RF_REFUSE_TOO_SHORT; /* the next function begins under the jump */
   if (request->countdown) emit_countdown(&out, request);
-  emit_head(&out, request->id, request->entry);
+  if (!request->bare) emit_head(&out, request->id, request->entry);
   plan->body_offset = plan->length;
   plan->jump_offset = w.start;
   plan->window_bytes = w.end - w.start < request->jump_bytes ? request->jump_bytes : w.end - w.start;

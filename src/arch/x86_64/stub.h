@@ -29,6 +29,7 @@
 #define RF_JUMP_BYTES 5
 #define RF_SHORT_JUMP_BYTES 2
 #define RF_SHORT_JUMP_REACH 120 /* from the function to its landing */
+#define RF_TRAP_BYTE 0xcc       /* one is an instruction that nobody may run */
 
 enum rf_refusal {
   RF_PATCH_OK,
@@ -56,6 +57,7 @@ struct rf_stub_request {
   uintptr_t stub;        /* where it will lie */
   size_t jump_bytes;     /* RF_JUMP_BYTES or RF_SHORT_JUMP_BYTES */
   bool whole;            /* copy the whole function, which must be a leaf */
+  bool bare;             /* only move jump_bytes of whole instructions: no head, nothing is handed to entry */
   const void *countdown; /* in the lowest 2 GB: where a thread without countdowns finds this function's; NULL:
                             no counting */
   intptr_t thread;       /* with it: where rf_tls.self lies, from the thread pointer */
@@ -86,6 +88,9 @@ enum rf_refusal rf_stub_build(const struct rf_stub_request *request, struct rf_s
 
 /* The 2 bytes of the jump at address to a landing within RF_SHORT_JUMP_REACH. */
 void rf_short_jump_encode(uintptr_t address, uintptr_t landing, uint8_t jump[RF_SHORT_JUMP_BYTES]);
+
+/* A branch's distance of 1 or 4 bytes, from behind it to target. false: it does not fit. */
+bool rf_distance_encode(uintptr_t behind, uintptr_t target, size_t bytes, uint8_t distance[4]);
 
 /* Whether code from one offset to another is nothing but padding between functions. */
 bool rf_code_is_padding(const uint8_t *code, size_t from, size_t to);
