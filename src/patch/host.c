@@ -1,7 +1,8 @@
 /*
  * See host.h. A function may be a host if everything that enters it is known:
  *
- *   - it has a size, and frame information for just these bytes: it is one function, made by a compiler;
+ *   - its symbol's size is that of its frame information, or it has no symbol and is called: so it is one
+ *     function, made by a compiler;
  *   - all of it can be decoded, and no indirect jump in it may go by a table to its own instructions;
  *   - its direct branches stay inside or go to the beginnings of functions: it has no parts elsewhere, which
  *     might have tables;
@@ -21,22 +22,18 @@
 #define FUNCTION_MOST 4096
 #define WINDOWS_MOST 512
 
-struct range {
-  uintptr_t start, end;
-};
-
-static struct range *taken;
+static struct rf_patch_window *taken;
 static size_t taken_count, taken_capacity, settled; /* the first ones are settled */
 
-void rf_host_take(uintptr_t start, uintptr_t end) {
+void rf_host_take(uintptr_t start, uintptr_t end, bool goes_on) {
   if (taken_count == taken_capacity) {
     size_t capacity = taken_capacity ? taken_capacity * 2 : 64;
-    struct range *grown = rf_realloc(taken, capacity * sizeof *grown);
+    struct rf_patch_window *grown = rf_realloc(taken, capacity * sizeof *grown);
     if (!grown) return;
     taken = grown;
     taken_capacity = capacity;
   }
-  taken[taken_count++] = (struct range){start, end};
+  taken[taken_count++] = (struct rf_patch_window){start, end, goes_on};
 }
 
 size_t rf_hosts(void) { return taken_count; }
@@ -66,13 +63,13 @@ bool rf_host_planned(uintptr_t start, uintptr_t end) { return overlaps(settled, 
 struct search {
   const struct rf_patch_request *request;
   uintptr_t low, high; /* where the landing may begin */
-  struct rf_extent windows[WINDOWS_MOST];
+  struct rf_patch_window windows[WINDOWS_MOST];
   size_t window_count;
 };
 
 static bool is_free(const struct search *s, uintptr_t start, uintptr_t end) {
   for (size_t i = 0; i < s->window_count; i++)
-    if (start < s->windows[i].address + s->windows[i].size && s->windows[i].address < end) return false;
+    if (start < s->windows[i].end && s->windows[i].start < end) return false;
   return !rf_host_covers(start, end);
 }
 
@@ -103,18 +100,39 @@ static bool leaves_well(const struct rf_patch_request *r, const struct rf_extent
                         const struct rf_instruction *in) {
   if (in->flow == RF_FLOW_OTHER || in->by_table) return false;
   bool branch = in->flow == RF_FLOW_JUMP || in->flow == RF_FLOW_BRANCH || in->flow == RF_FLOW_LOOP;
-  return !branch || in->target - f->address < f->size || is_beginning(r, in->target);
+  return !branch || in->target - f->address < f->size || is_beginning(r, in->target) ||
+         rf_patch_is_stub(in->target);
+}
+
+static bool needs_room(const struct rf_patch_request *r, uintptr_t function) {
+  size_t low = 0, high = r->scarce_count;
+  while (low < high) {
+    size_t middle = (low + high) / 2;
+    if (r->scarce[middle] < function)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low < r->scarce_count && r->scarce[low] == function;
 }
 
 static bool may_host(const struct rf_patch_request *r, const struct rf_extent *f) {
   struct rf_frame_code frame;
-  if (!f->size || f->size > FUNCTION_MOST || !r->module || !rf_frame_code_find(r->module, f->address, &frame))
+  if (!f->size || f->size > FUNCTION_MOST || !r->module || needs_room(r, f->address) ||
+      !rf_frame_code_find(r->module, f->address, &frame))
     return false;
   if (frame.begin != f->address || frame.size != f->size || frame.handlers) return false;
   struct rf_instruction in;
   for (uintptr_t at = f->address, end = at + f->size; at < end; at += in.length)
     if (!rf_decode((const uint8_t *)at, end - at, at, &in) || !leaves_well(r, f, &in)) return false;
   return true;
+}
+
+/* A later look at the function must find where it saves the register that timing uses. */
+static bool saves_record(uintptr_t at, uintptr_t end) {
+  size_t length;
+  enum rf_record_use use = rf_decode_record_use((const uint8_t *)at, end - at, &length);
+  return use == RF_USE_SAVES || use == RF_USE_COPIES;
 }
 
 static bool goes_on(const struct rf_instruction *in) {
@@ -128,7 +146,8 @@ static bool run_from(const struct search *s, uintptr_t start, uintptr_t function
   if (landing > s->high) return false;
   for (uintptr_t at = start; at < function_end && at < start + RUN_MOST; at += in.length) {
     if (at != start && is_entered(s->request, at)) return false;
-    if (!rf_decode((const uint8_t *)at, function_end - at, at, &in)) return false;
+    if (!rf_decode((const uint8_t *)at, function_end - at, at, &in) || saves_record(at, function_end))
+      return false;
     bool call = in.flow == RF_FLOW_CALL || in.flow == RF_FLOW_INDIRECT_CALL, enough;
     enough = at + in.length >= landing + RF_JUMP_BYTES;
     *host = (struct rf_host){start, at + in.length, landing};
@@ -138,16 +157,57 @@ static bool run_from(const struct search *s, uintptr_t start, uintptr_t function
   return false;
 }
 
+/* Moved instructions come back behind what was moved. */
+static bool is_come_back_to(const struct search *s, uintptr_t address) {
+  for (size_t i = 0; i < s->window_count; i++)
+    if (s->windows[i].end == address && s->windows[i].goes_on) return true;
+  for (size_t i = 0; i < taken_count; i++)
+    if (taken[i].end == address && taken[i].goes_on) return true;
+  return false;
+}
+
 static bool in_function(const struct search *s, const struct rf_extent *f, struct rf_host *host) {
   struct rf_instruction in;
   bool reached = true;
   uintptr_t end = f->address + f->size;
   if (f->size > FUNCTION_MOST) return false;
   for (uintptr_t at = f->address + rf_jump_offset((const uint8_t *)f->address); at < end; at += in.length) {
-    reached |= is_entered(s->request, at);
+    reached |= is_entered(s->request, at) || is_come_back_to(s, at);
     if (reached && at + RUN_MOST > s->low && run_from(s, at, end, host)) return true;
     if (!rf_decode((const uint8_t *)at, end - at, at, &in)) return false;
     reached &= goes_on(&in);
+  }
+  return false;
+}
+
+static bool among_symbols(const struct search *s, struct rf_host *host) {
+  const struct rf_patch_request *r = s->request;
+  for (size_t i = first_extent(r, s->low - FUNCTION_MOST); i < r->function_count; i++) {
+    const struct rf_extent *f = &r->functions[i];
+    if (f->address > s->high) return false;
+    if (f->address + f->size > s->low && in_function(s, f, host) && may_host(r, f)) return true;
+  }
+  return false;
+}
+
+static bool is_called(const struct rf_patch_request *r, uintptr_t address) {
+  for (size_t i = rf_branch_list_at(r->branches, address);
+       i < r->branches->count && r->branches->branches[i].to == address; i++)
+    if (r->branches->branches[i].flow == RF_FLOW_CALL) return true;
+  return false;
+}
+
+/* Functions that no symbol names, by their frame information: those that are called, since parts of functions
+ * that lie elsewhere look the same. */
+static bool among_unnamed(const struct search *s, struct rf_host *host) {
+  const struct rf_patch_request *r = s->request;
+  struct rf_frame_code frame;
+  for (uintptr_t at = s->low; r->module && at <= s->high; at++) {
+    if (!rf_frame_code_find(r->module, at, &frame)) continue;
+    struct rf_extent f = {frame.begin, frame.size};
+    bool named = is_beginning(r, f.address);
+    if (!named && is_called(r, f.address) && in_function(s, &f, host) && may_host(r, &f)) return true;
+    at = f.address + f.size - 1;
   }
   return false;
 }
@@ -156,12 +216,5 @@ bool rf_host_find(const struct rf_patch_request *r, uintptr_t low, uintptr_t hig
   static struct search s; /* one planner at a time */
   s.request = r, s.low = low, s.high = high;
   s.window_count = rf_patch_windows(low - RF_HOST_AREA, high + RF_HOST_AREA, s.windows, WINDOWS_MOST);
-  if (s.window_count == WINDOWS_MOST) return false;
-  for (size_t i = first_extent(r, low - FUNCTION_MOST); i < r->function_count; i++) {
-    const struct rf_extent *f = &r->functions[i];
-    if (f->address > high) return false;
-    if (f->address + f->size <= low || f->address == r->address) continue;
-    if (in_function(&s, f, host) && may_host(r, f)) return true;
-  }
-  return false;
+  return s.window_count < WINDOWS_MOST && (among_symbols(&s, host) || among_unnamed(&s, host));
 }

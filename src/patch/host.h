@@ -26,8 +26,9 @@ struct rf_host {
 #define RF_HOST_AREA 64
 bool rf_host_find(const struct rf_patch_request *request, uintptr_t low, uintptr_t high,
                   struct rf_host *host);
-/* The bytes are used from now on; planned until what is planned has been written or handed out. */
-void rf_host_take(uintptr_t start, uintptr_t end);
+/* The bytes are used from now on; planned until what is planned has been written or handed out. goes_on: what
+ * was there comes back behind them. */
+void rf_host_take(uintptr_t start, uintptr_t end, bool goes_on);
 void rf_host_settle(void);
 /* Whether any of the bytes are used; only by what is planned still. */
 bool rf_host_covers(uintptr_t start, uintptr_t end);

@@ -35,6 +35,7 @@ struct region {
 struct place {
   struct rf_edit edit;
   uint16_t window;
+  bool goes_on; /* behind what was moved */
   struct region *region;
 };
 
@@ -166,7 +167,7 @@ static uintptr_t place_in_host(struct planning *p, uintptr_t low, uintptr_t high
       !rf_frames_add(&p->region->frames, stub, &plan, host.start, &frame))
     return 0;
   add_run(p, &host, stub, target, &plan);
-  rf_host_take(host.start, host.end);
+  rf_host_take(host.start, host.end, plan.goes_on);
   return host.landing;
 }
 
@@ -245,23 +246,33 @@ static bool room_for_place(const struct rf_patch_request *request) {
   return true;
 }
 
-static void note_place(const struct rf_patch_request *request, struct region *region, size_t window) {
+static void note_place(const struct planning *p) {
+  const struct rf_patch_request *request = p->request;
+  struct region *region = p->region;
   if (request->anonymous) {
     region->users = UINT32_MAX;
     return;
   }
-  places[request->id] = (struct place){rf_edits()[rf_edits_count() - 1], (uint16_t)window, region};
+  places[request->id] = (struct place){rf_edits()[rf_edits_count() - 1], (uint16_t)p->plan.window_bytes,
+                                       p->plan.goes_on, region};
   if (region->users != UINT32_MAX) region->users++;
 }
 
-size_t rf_patch_windows(uintptr_t start, uintptr_t end, struct rf_extent *windows, size_t most) {
+size_t rf_patch_windows(uintptr_t start, uintptr_t end, struct rf_patch_window *windows, size_t most) {
   size_t count = 0;
   for (size_t id = 0; id < place_count && count < most; id++) {
-    uintptr_t first = places[id].edit.address, bytes = places[id].window;
-    if (places[id].region && start < first + bytes && first < end)
-      windows[count++] = (struct rf_extent){first, bytes};
+    const struct place *place = &places[id];
+    uintptr_t first = place->edit.address, behind = first + place->window;
+    if (place->region && start < behind && first < end)
+      windows[count++] = (struct rf_patch_window){first, behind, place->goes_on};
   }
   return count;
+}
+
+bool rf_patch_is_stub(uintptr_t address) {
+  for (const struct region *r = regions; r; r = r->next)
+    if (address - (uintptr_t)r->start < r->used) return true;
+  return false;
 }
 
 /* All of one form, or nothing of it but what of the region it used up. */
@@ -306,7 +317,7 @@ const char *rf_patch_add(const struct rf_patch_request *request, struct rf_patch
     refusal = try_form(&p, forms[i]);
     if (i == 0) first = refusal;
     if (refusal != RF_PATCH_OK) continue;
-    note_place(request, p.region, p.plan.window_bytes);
+    note_place(&p);
     patched->body = p.stub + p.plan.body_offset;
     return NULL;
   }

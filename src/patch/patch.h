@@ -26,7 +26,9 @@ struct rf_patch_request {
   const struct rf_extent *functions; /* the module's, sorted, for padding between them; may be NULL */
   size_t function_count;
   const struct rf_branch_list *branches; /* into all that is within RF_PATCH_AREA of it; NULL: not known */
-  bool anonymous;                        /* the id is none of a function's: it is never restored */
+  const uintptr_t *scarce;               /* functions in there that need room themselves, sorted */
+  size_t scarce_count;
+  bool anonymous; /* the id is none of a function's: it is never restored */
 };
 
 /* NULL, or why nothing can be patched. */
@@ -42,9 +44,16 @@ struct rf_patched {
 
 /* Plans one. NULL, or the reason for the refusal. */
 const char *rf_patch_add(const struct rf_patch_request *request, struct rf_patched *patched);
-/* The moved beginnings of patched functions that lie in these bytes, at most most. Cost: about 2 ns a patched
- * function. */
-size_t rf_patch_windows(uintptr_t start, uintptr_t end, struct rf_extent *windows, size_t most);
+/* A moved beginning of a patched function; goes_on: it comes back behind itself. */
+struct rf_patch_window {
+  uintptr_t start, end;
+  bool goes_on;
+};
+
+/* Those that lie in these bytes, at most most. Cost: about 2 ns a patched function. */
+size_t rf_patch_windows(uintptr_t start, uintptr_t end, struct rf_patch_window *windows, size_t most);
+/* Whether this is where a jump of ours leads. */
+bool rf_patch_is_stub(uintptr_t address);
 /* Makes the plans true; answers how many jumps could not be written (each is told to failed with the reason).
  */
 size_t rf_patch_commit(void (*failed)(void *user, uint32_t id, const char *reason), void *user);

@@ -33,7 +33,7 @@ static uintptr_t moved_to(const struct rf_turn *t, uintptr_t to) {
 static bool turn_one(const struct rf_turn *t, const struct rf_branch *branch) {
   uintptr_t behind = branch->from + branch->length, target = moved_to(t, branch->to);
   uint8_t distance[4];
-  struct rf_extent window;
+  struct rf_patch_window window;
   if (!target || rf_patch_windows(branch->from, behind, &window, 1) || rf_host_covers(branch->from, behind))
     return false;
   if (branch->operand_bytes == 1)
@@ -41,7 +41,7 @@ static bool turn_one(const struct rf_turn *t, const struct rf_branch *branch) {
         t->place(t->user, behind - RF_SHORT_JUMP_REACH, behind + RF_SHORT_JUMP_REACH, target, branch->to);
   if (!target || !rf_distance_encode(behind, target, branch->operand_bytes, distance)) return false;
   rf_edit_add(branch->from + branch->operand, distance, branch->operand_bytes, t->stub, t->request->id);
-  rf_host_take(branch->from, behind);
+  rf_host_take(branch->from, behind, branch->flow != RF_FLOW_JUMP);
   return true;
 }
 

@@ -591,8 +591,15 @@ static bool come_back(uint32_t id, const struct candidate *first) {
   return rf_address_index_put(&state.by_address, first->address, id);
 }
 
+/* What is known of the code around functions that a first look refused. */
+struct surroundings {
+  struct rf_branch_list branches;
+  uintptr_t *scarce; /* these functions */
+  size_t count;
+};
+
 static const char *patch(const struct sweep *s, const struct candidate *first, size_t aliases,
-                         const struct rf_branch_list *branches, bool *scarce) {
+                         const struct surroundings *around, bool *scarce) {
   if (state.process_refusal) return state.process_refusal;
   for (size_t i = 0; i < aliases; i++) {
     const char *reason = rf_refuse_name(s->module->name, first[i].name);
@@ -625,7 +632,9 @@ static const char *patch(const struct sweep *s, const struct candidate *first, s
                                      .entered = entered_bytes(s, first, aliases),
                                      .functions = s->extents,
                                      .function_count = s->extent_count,
-                                     .branches = branches};
+                                     .branches = around ? &around->branches : NULL,
+                                     .scarce = around ? around->scarce : NULL,
+                                     .scarce_count = around ? around->count : 0};
   struct rf_patched patched;
   const char *reason = rf_patch_add(&request, &patched);
   *scarce = patched.scarce;
@@ -645,12 +654,19 @@ static size_t aliases_at(const struct sweep *s, size_t index) {
   return next - index;
 }
 
-/* Around the scarce ones, where room may be made. */
-static struct rf_extent *areas_of(const struct sweep *s, const size_t *scarce, size_t count) {
+static bool look_around(const struct sweep *s, const size_t *scarce, size_t count,
+                        struct surroundings *around) {
+  struct rf_segment segments[MOST_SEGMENTS];
+  struct rf_branch_query query = query_of(s, segments);
   struct rf_extent *areas = rf_calloc(count, sizeof *areas);
-  for (size_t i = 0; areas && i < count; i++)
-    areas[i] = (struct rf_extent){s->candidates[scarce[i]].address - RF_PATCH_AREA, 2 * RF_PATCH_AREA};
-  return areas;
+  *around = (struct surroundings){.scarce = rf_calloc(count, sizeof *around->scarce), .count = count};
+  for (size_t i = 0; areas && around->scarce && i < count; i++) {
+    around->scarce[i] = s->candidates[scarce[i]].address;
+    areas[i] = (struct rf_extent){around->scarce[i] - RF_PATCH_AREA, 2 * RF_PATCH_AREA};
+  }
+  bool listed = areas && around->scarce && rf_branches_list(&query, areas, count, &around->branches);
+  rf_free(areas);
+  return listed;
 }
 
 /*
@@ -658,18 +674,15 @@ static struct rf_extent *areas_of(const struct sweep *s, const size_t *scarce, s
  * be changed. That takes all branches there to be known, and is worth another scan only where there are such.
  */
 static void patch_scarce(const struct sweep *s, const size_t *scarce, size_t count) {
-  struct rf_segment segments[MOST_SEGMENTS];
-  struct rf_branch_query query = query_of(s, segments);
-  struct rf_extent *areas = areas_of(s, scarce, count);
-  struct rf_branch_list branches;
-  bool listed = areas && rf_branches_list(&query, areas, count, &branches), ignored;
+  struct surroundings around;
+  bool listed = look_around(s, scarce, count, &around), ignored;
   for (size_t i = 0; i < count; i++) {
     const struct candidate *first = &s->candidates[scarce[i]];
-    const char *reason = patch(s, first, aliases_at(s, scarce[i]), listed ? &branches : NULL, &ignored);
+    const char *reason = patch(s, first, aliases_at(s, scarce[i]), listed ? &around : NULL, &ignored);
     if (reason) record_skipped(s->module, first->name, reason);
   }
-  if (listed) rf_branch_list_free(&branches);
-  rf_free(areas);
+  if (listed) rf_branch_list_free(&around.branches);
+  rf_free(around.scarce);
 }
 
 static void patch_candidates(struct sweep *s) {

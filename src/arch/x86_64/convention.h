@@ -10,7 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Whether the function at code, of so many bytes, takes something in RECORD or changes it without saving it.
- * Reads straight on, so a function whose body stands before its prologue is suspected too. The decoder must
- * be open. Cost: about 1 us; 50 ns an instruction of functions that save nothing. */
-bool rf_breaks_convention(const uint8_t *code, size_t bytes);
+/* Whether the function at code, of so many bytes (exact) or at most so many, takes something in RECORD or
+ * changes it without saving it. Reads straight on, so a function whose body stands before its prologue is
+ * suspected too. The decoder must be open. Cost: about 1 us; 50 ns an instruction of functions that save
+ * nothing. */
+bool rf_breaks_convention(const uint8_t *code, size_t bytes, bool exact);

@@ -304,7 +304,7 @@ static void note_moved(const struct window *w, uintptr_t stub, struct rf_stub_pl
 static enum rf_refusal check_function(const struct rf_stub_request *request, size_t bytes) {
   size_t start = rf_jump_offset(request->code);
   if (request->code[0] == RF_TRAP_BYTE) return RF_REFUSE_PATCHED;
-  if (rf_breaks_convention(request->code, bytes)) return RF_REFUSE_CONVENTION;
+  if (rf_breaks_convention(request->code, bytes, request->size != 0)) return RF_REFUSE_CONVENTION;
   if (request->whole && (bytes > WHOLE_BYTES || bytes <= start)) return RF_REFUSE_BRANCH_BACK;
   return RF_PATCH_OK;
 }
@@ -328,6 +328,7 @@ enum rf_refusal rf_stub_build(const struct rf_stub_request *request, struct rf_s
   plan->body_offset = plan->length;
   plan->jump_offset = w.start;
   plan->window_bytes = w.end - w.start < request->jump_bytes ? request->jump_bytes : w.end - w.start;
+  plan->goes_on = !w.ends_here;
   enum rf_refusal moved = move_twice(&w, &out);
   note_moved(&w, out.stub, plan);
   return moved;

@@ -78,6 +78,7 @@ struct rf_stub_plan {
   size_t jump_offset;            /* of the jump in the function: 0, or 4 behind endbr64 */
   size_t body_offset;            /* of the relocated window in the stub */
   size_t window_bytes;           /* from jump_offset */
+  bool goes_on;                  /* the window does: it comes back behind itself */
   uint16_t moved[RF_JUMP_BYTES]; /* by byte under the jump: where in the stub the instruction lies that begins
                                     there; 0: none does */
 };
