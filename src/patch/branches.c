@@ -8,6 +8,7 @@
 #include "arch/stub.h"
 #include "base/memory.h"
 #include "elf/frame_code.h"
+#include "patch/patch.h"
 
 struct search {
   const struct rf_branch_query *query;
@@ -83,9 +84,19 @@ static uintptr_t unnamed_start(const struct rf_branch_query *q, uintptr_t addres
   return end > start && end <= address ? end : start;
 }
 
+/* Where decoding a function begins: behind what was moved away, of which remains are left. */
+static uintptr_t code_start(uintptr_t function) {
+  struct rf_instruction in;
+  struct rf_patch_window window;
+  uintptr_t jump = function + rf_jump_offset((const uint8_t *)function);
+  bool patched = rf_decode((const uint8_t *)jump, RF_JUMP_BYTES, jump, &in) && in.flow == RF_FLOW_JUMP &&
+                 rf_patch_is_stub(in.target) && rf_patch_windows(jump, jump + 1, &window, 1);
+  return patched ? window.end : function;
+}
+
 static bool is_branch(const struct rf_branch_query *q, const struct rf_extent *function, uintptr_t source,
                       uintptr_t target, struct rf_branch *found) {
-  uintptr_t start = function ? function->address : unnamed_start(q, source);
+  uintptr_t start = function ? code_start(function->address) : unnamed_start(q, source);
   uintptr_t end = function ? function->address + function->size : q->text_end;
   return branch_at(start, end, source, target, found);
 }
@@ -105,6 +116,16 @@ static void hit(void *user, size_t from, size_t to) {
   if (is_branch(q, function, source, target, &found)) search->entered[index] |= bit;
 }
 
+/* From a stub: moved there before. What only looks like a branch does no harm. */
+static void stub_hit(void *user, size_t from, size_t to) {
+  struct search *search = user;
+  const struct rf_branch_query *q = search->query;
+  uintptr_t target = q->text_start + to;
+  size_t index = start_at(q, target), byte = target - q->starts[index];
+  (void)from;
+  if (byte) search->entered[index] |= (uint16_t)(1u << byte | RF_ENTERED_ELSEWHERE);
+}
+
 static void mark_range(const struct rf_branch_query *q, uint64_t *targets, uintptr_t start, size_t count) {
   size_t skipped = start < q->text_start ? q->text_start - start : 0;
   size_t first = start + skipped - q->text_start;
@@ -117,14 +138,31 @@ static uint64_t *target_map(const struct rf_branch_query *q, size_t *bytes) {
   return rf_pages(*bytes);
 }
 
-static void scan(const struct rf_branch_query *q, const uint64_t *targets, bool calls,
-                 void (*found)(void *user, size_t from, size_t to), void *user) {
-  for (size_t i = 0; i < q->segment_count; i++) {
-    const struct rf_segment *segment = &q->segments[i];
-    struct rf_scan_range range = {(const uint8_t *)q->text_start, segment->start - q->text_start,
-                                  segment->end - q->text_start, calls};
-    rf_branch_scan(&range, targets, q->text_end - q->text_start, found, user);
-  }
+struct scan {
+  const struct rf_branch_query *query;
+  const uint64_t *targets;
+  bool calls;
+  void (*in_text)(void *user, size_t from, size_t to), (*in_stubs)(void *user, size_t from, size_t to);
+  void *user;
+};
+
+/* Offsets count from the text's start, also of what lies before it. */
+static void scan_range(const struct scan *s, uintptr_t start, uintptr_t end,
+                       void (*found)(void *user, size_t from, size_t to)) {
+  uintptr_t text = s->query->text_start;
+  struct rf_scan_range range = {(const uint8_t *)text, start - text, end - text, s->calls};
+  rf_branch_scan(&range, s->targets, s->query->text_end - text, found, s->user);
+}
+
+static void scan_stubs(void *user, uintptr_t start, uintptr_t end) {
+  const struct scan *s = user;
+  scan_range(s, start, end, s->in_stubs);
+}
+
+static void scan(struct scan *s) {
+  for (size_t i = 0; i < s->query->segment_count; i++)
+    scan_range(s, s->query->segments[i].start, s->query->segments[i].end, s->in_text);
+  rf_patch_visit_stubs(scan_stubs, s);
 }
 
 bool rf_branches_find(const struct rf_branch_query *query, uint16_t *entered) {
@@ -135,7 +173,8 @@ bool rf_branches_find(const struct rf_branch_query *query, uint16_t *entered) {
   for (size_t i = 0; i < query->start_count; i++)
     mark_range(query, targets, query->starts[i],
                rf_jump_offset((const uint8_t *)query->starts[i]) + RF_JUMP_BYTES);
-  scan(query, targets, false, hit, &search);
+  struct scan all = {query, targets, false, hit, stub_hit, &search};
+  scan(&all);
   rf_pages_free(targets, bytes);
   return true;
 }
@@ -181,6 +220,16 @@ static void list_hit(void *user, size_t from, size_t to) {
     listing->failed = true;
 }
 
+static void list_stub_hit(void *user, size_t from, size_t to) {
+  struct listing *listing = user;
+  uintptr_t text = listing->query->text_start;
+  struct rf_branch found = {.from = text + from, .to = text + to, .flow = RF_FLOW_OTHER};
+  if (listing->failed || !room_for_branch(listing->list))
+    listing->failed = true;
+  else
+    insert(listing->list, &found);
+}
+
 bool rf_branches_list(const struct rf_branch_query *query, const struct rf_extent *areas, size_t area_count,
                       struct rf_branch_list *list) {
   size_t bytes;
@@ -189,7 +238,8 @@ bool rf_branches_list(const struct rf_branch_query *query, const struct rf_exten
   *list = (struct rf_branch_list){0};
   for (size_t i = 0; targets && i < area_count; i++)
     mark_range(query, targets, areas[i].address, areas[i].size);
-  if (targets) scan(query, targets, true, list_hit, &listing);
+  struct scan all = {query, targets, true, list_hit, list_stub_hit, &listing};
+  if (targets) scan(&all);
   if (targets) rf_pages_free(targets, bytes);
   if (listing.failed) rf_branch_list_free(list);
   return !listing.failed;

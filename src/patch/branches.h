@@ -19,7 +19,7 @@ struct rf_extent {
 struct rf_branch {
   uintptr_t from, to;
   uint8_t length, operand, operand_bytes; /* of the instruction; where in it the distance lies, of 1 or 4 */
-  uint8_t flow;                           /* enum rf_flow */
+  uint8_t flow; /* enum rf_flow; RF_FLOW_OTHER: it lies in a stub, somewhere at from */
 };
 
 struct rf_branch_list {

@@ -86,6 +86,10 @@ struct planning {
   struct form form;
   uintptr_t stub;
   struct rf_stub_plan plan;
+  size_t landing_count;
+  struct {
+    uintptr_t at, code; /* code: what the landing leads to was moved from there */
+  } landings[RF_TURNS_MOST + 1];
 };
 
 /* Which forms the branches into the function's beginning leave: those that are known can be turned. */
@@ -101,6 +105,9 @@ static enum rf_refusal build(struct planning *p) {
   const struct rf_patch_request *request = p->request;
   size_t offset = rf_jump_offset((const uint8_t *)request->address);
   if (!form_allowed(request, p->form, offset)) return RF_REFUSE_BRANCH_BACK;
+  size_t bytes = request->size ? request->size : request->limit;
+  if (p->form.whole && rf_host_covers(request->address, request->address + bytes))
+    return RF_REFUSE_BRANCH_BACK; /* what was moved before comes back to the original */
   bool into_padding = !p->form.brief && request->size < offset + RF_JUMP_BYTES;
   if (into_padding && !rf_landing_free(request->address + offset)) return RF_REFUSE_TOO_SHORT;
   struct rf_stub_request build = {.code = (const uint8_t *)request->address,
@@ -181,13 +188,23 @@ static uintptr_t place_in_padding(struct planning *p, uintptr_t low, uintptr_t h
 
 static uintptr_t place_landing(struct planning *p, uintptr_t low, uintptr_t high, uintptr_t target,
                                uintptr_t code) {
-  struct rf_frame_code frame;
-  bool known = frame_of(p->request, code, &frame);
-  uintptr_t landing =
+  uintptr_t at =
       p->form.hosted ? place_in_host(p, low, high, target) : place_in_padding(p, low, high, target);
-  if (landing && (known || code == p->request->address))
-    rf_frames_add_landing(&p->region->frames, landing, RF_JUMP_BYTES, code, known ? &frame : NULL);
-  return landing;
+  if (!at) return 0;
+  p->landings[p->landing_count].at = at;
+  p->landings[p->landing_count++].code = code;
+  return at;
+}
+
+static void describe_landings(struct planning *p) {
+  struct rf_frame_code frame;
+  for (size_t i = 0; i < p->landing_count; i++) {
+    uintptr_t code = p->landings[i].code;
+    bool known = frame_of(p->request, code, &frame);
+    if (known || code == p->request->address)
+      rf_frames_add_landing(&p->region->frames, p->landings[i].at, RF_JUMP_BYTES, code,
+                            known ? &frame : NULL);
+  }
 }
 
 /* For a turned branch: wherever there is room. */
@@ -269,6 +286,11 @@ size_t rf_patch_windows(uintptr_t start, uintptr_t end, struct rf_patch_window *
   return count;
 }
 
+void rf_patch_visit_stubs(void (*visit)(void *user, uintptr_t start, uintptr_t end), void *user) {
+  for (const struct region *r = regions; r; r = r->next)
+    if (r->used) visit(user, (uintptr_t)r->start, (uintptr_t)r->start + r->used);
+}
+
 bool rf_patch_is_stub(uintptr_t address) {
   for (const struct region *r = regions; r; r = r->next)
     if (address - (uintptr_t)r->start < r->used) return true;
@@ -280,6 +302,7 @@ static enum rf_refusal try_form(struct planning *p, struct form form) {
   struct rf_frame_code frame;
   size_t edits = rf_edits_count(), landings = rf_landings(), hosts = rf_hosts();
   p->form = form;
+  p->landing_count = 0;
   p->stub = (uintptr_t)p->region->start + p->region->used;
   enum rf_refusal refusal = build(p);
   if (refusal != RF_PATCH_OK) return refusal;
@@ -290,6 +313,7 @@ static enum rf_refusal try_form(struct planning *p, struct form form) {
   if (turned && add_own(p)) {
     bool known = frame_of(p->request, p->request->address, &frame);
     rf_frames_add(&p->region->frames, p->stub, &p->plan, p->request->address, known ? &frame : NULL);
+    describe_landings(p);
     return RF_PATCH_OK;
   }
   rf_edits_drop(edits);

@@ -52,6 +52,8 @@ struct rf_patch_window {
 
 /* Those that lie in these bytes, at most most. Cost: about 2 ns a patched function. */
 size_t rf_patch_windows(uintptr_t start, uintptr_t end, struct rf_patch_window *windows, size_t most);
+/* The code of all stubs. */
+void rf_patch_visit_stubs(void (*visit)(void *user, uintptr_t start, uintptr_t end), void *user);
 /* Whether this is where a jump of ours leads. */
 bool rf_patch_is_stub(uintptr_t address);
 /* Makes the plans true; answers how many jumps could not be written (each is told to failed with the reason).

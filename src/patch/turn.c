@@ -33,6 +33,7 @@ static uintptr_t moved_to(const struct rf_turn *t, uintptr_t to) {
 static bool turn_one(const struct rf_turn *t, const struct rf_branch *branch) {
   uintptr_t behind = branch->from + branch->length, target = moved_to(t, branch->to);
   uint8_t distance[4];
+  if (branch->flow == RF_FLOW_OTHER) return false; /* moved before, for another function */
   struct rf_patch_window window;
   if (!target || rf_patch_windows(branch->from, behind, &window, 1) || rf_host_covers(branch->from, behind))
     return false;

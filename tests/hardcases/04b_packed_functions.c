@@ -13,6 +13,7 @@
  * calls: turned_far 20
  * calls: turned_near 21
  * calls: turned_tail 20
+ * calls: turned_both 20
  * calls: host_sum 46
  */
 #define _GNU_SOURCE
@@ -65,9 +66,10 @@ __attribute__((noinline, section("work_text"))) static void work(int n) {
   for (int i = n; i < 20; i++) {
     step(1);
     int zero = tiny_zero(), same = tiny_same(i), jumped = tiny_jump(i), too = tiny_same_too(i), sum = host_sum(i, 3), second = host_second(i);
-    int far = turned_far(i), tail = turned_tail(i);
+    int far = turned_far(i), tail = turned_tail(i), both = turned_both(i + 1), entered = enters_both(i + 1, 7);
     step(0);
     REQUIRE(zero == 0 && same == i && jumped == i && too == i && sum == i + 3 && second == i);
+    REQUIRE(both == 2 * (i + 1) && entered == 7 + 2 * (i + 1));
     REQUIRE(far == (i + 1 < 9 ? 9 : i + 1) && tail == up(i - 10, 10, 50));
     kept[i] = i;
   }

@@ -39,9 +39,16 @@ __asm__(".section packed,\"ax\"\n" FILLER("filler_first")
         FUNCTION("tiny_same_plain") "mov %edi, %eax\n nop\n nop\n nop\n ret\n" END("tiny_same_plain")
         FUNCTION("host_second")
         "lea 5(%rdi), %eax\n lea 6(%rax), %eax\n lea 7(%rax), %eax\n lea 8(%rax), %eax\n lea 9(%rax), %eax\n lea -35(%rax), %eax\n ret\n" END("host_second")
+        /* By its own loop and by another function, into the same bytes. */
+        FUNCTION("turned_both")
+        "xor %eax, %eax\n4: add $2, %eax\n dec %edi\n jnz 4b\n ret\n" END("turned_both")
+        FUNCTION("enters_both") "mov %esi, %eax\n jmp 4b\n" END("enters_both")
+        FUNCTION("host_third")
+        "lea 5(%rdi), %eax\n lea 6(%rax), %eax\n lea 7(%rax), %eax\n lea -18(%rax), %eax\n xor $1, %eax\n xor $1, %eax\n"
+        "xor $2, %eax\n xor $2, %eax\n xor $3, %eax\n xor $3, %eax\n ret\n" END("host_third")
         FILLER("filler_last")
         ".section cold,\"ax\"\ncold_part: .cfi_startproc\n.cfi_def_cfa_offset 16\n.cfi_offset rbx, -16\n"
         "inc %edi\n.byte 0xe9\n.long 1b - . - 4\n.cfi_endproc\n.text\n");
 
 int tiny_zero(void), tiny_same(int), tiny_jump(int), tiny_same_too(int), turned_far(int), turned_near(int), turned_tail(int), host_sum(int, int),
-    host_second(int);
+    host_second(int), turned_both(int), host_third(int), enters_both(int, int);
