@@ -63,6 +63,7 @@ bool rf_host_planned(uintptr_t start, uintptr_t end) { return overlaps(settled, 
 struct search {
   const struct rf_patch_request *request;
   uintptr_t low, high; /* where the landing may begin */
+  bool in_loops;       /* runs in loops will do as well: moving them costs two jumps each time round */
   struct rf_patch_window windows[WINDOWS_MOST];
   size_t window_count;
 };
@@ -139,6 +140,15 @@ static bool goes_on(const struct rf_instruction *in) {
   return in->flow != RF_FLOW_JUMP && in->flow != RF_FLOW_INDIRECT_JUMP && in->flow != RF_FLOW_RETURN;
 }
 
+/* Whether a branch leads from address or behind it to address or before it. */
+static bool is_in_loop(const struct search *s, const struct rf_extent *f, uintptr_t address) {
+  const struct rf_branch_list *list = s->request->branches;
+  for (size_t i = rf_branch_list_at(list, f->address); i < list->count && list->branches[i].to <= address;
+       i++)
+    if (list->branches[i].from >= address && list->branches[i].from < f->address + f->size) return true;
+  return false;
+}
+
 /* The run that begins at start, as far as it is needed for the landing; false: it is too short, or used. */
 static bool run_from(const struct search *s, uintptr_t start, uintptr_t function_end, struct rf_host *host) {
   uintptr_t landing = start + RF_JUMP_BYTES < s->low ? s->low : start + RF_JUMP_BYTES;
@@ -173,7 +183,8 @@ static bool in_function(const struct search *s, const struct rf_extent *f, struc
   if (f->size > FUNCTION_MOST) return false;
   for (uintptr_t at = f->address + rf_jump_offset((const uint8_t *)f->address); at < end; at += in.length) {
     reached |= is_entered(s->request, at) || is_come_back_to(s, at);
-    if (reached && at + RUN_MOST > s->low && run_from(s, at, end, host)) return true;
+    bool wanted = reached && at + RUN_MOST > s->low && (s->in_loops || !is_in_loop(s, f, at));
+    if (wanted && run_from(s, at, end, host)) return true;
     if (!rf_decode((const uint8_t *)at, end - at, at, &in)) return false;
     reached &= goes_on(&in);
   }
@@ -216,5 +227,9 @@ bool rf_host_find(const struct rf_patch_request *r, uintptr_t low, uintptr_t hig
   static struct search s; /* one planner at a time */
   s.request = r, s.low = low, s.high = high;
   s.window_count = rf_patch_windows(low - RF_HOST_AREA, high + RF_HOST_AREA, s.windows, WINDOWS_MOST);
-  return s.window_count < WINDOWS_MOST && (among_symbols(&s, host) || among_unnamed(&s, host));
+  for (int loops = 0; loops < 2 && s.window_count < WINDOWS_MOST; loops++) {
+    s.in_loops = loops;
+    if (among_symbols(&s, host) || among_unnamed(&s, host)) return true;
+  }
+  return false;
 }

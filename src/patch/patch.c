@@ -331,7 +331,7 @@ const char *rf_patch_add(const struct rf_patch_request *request, struct rf_patch
   static const struct form forms[] = {{false, false, false}, {true, false, false}, {true, false, true},
                                       {false, true, false},  {true, true, false},  {true, true, true}};
   static struct planning p; /* too large for a small stack; one planner at a time */
-  p = (struct planning){.request = request, .region = region_for(request)};
+  p.request = request, p.region = region_for(request);
   *patched = (struct rf_patched){0};
   if (!p.region) return rf_refusal_text(RF_REFUSE_OUT_OF_REACH);
   if (!rf_edits_reserve(EDITS_MOST) || !room_for_place(request)) return "no memory";
