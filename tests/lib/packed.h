@@ -1,5 +1,8 @@
-/* Functions without padding between them: too short for a jump, branched into, and neighbours that can make room. */
+/* Functions without padding between them: too short for a jump, branched into, and neighbours that can make
+ * room. */
 #pragma once
+
+/* clang-format off */
 
 /* Fillers can't be hosts, since they may jump by a table, and keep other functions' padding out of reach. */
 #define FUNCTION(name) ".globl " name "\n.type " name ", @function\n" name ": .cfi_startproc\n"
