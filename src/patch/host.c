@@ -226,6 +226,8 @@ static bool among_unnamed(const struct search *s, struct rf_host *host) {
 bool rf_host_find(const struct rf_patch_request *r, uintptr_t low, uintptr_t high, struct rf_host *host) {
   static struct search s; /* one planner at a time */
   s.request = r, s.low = low, s.high = high;
+  if (low - RF_HOST_AREA < r->address - RF_PATCH_AREA || high + RF_HOST_AREA > r->address + RF_PATCH_AREA)
+    return false;
   s.window_count = rf_patch_windows(low - RF_HOST_AREA, high + RF_HOST_AREA, s.windows, WINDOWS_MOST);
   for (int loops = 0; loops < 2 && s.window_count < WINDOWS_MOST; loops++) {
     s.in_loops = loops;

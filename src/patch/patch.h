@@ -38,9 +38,9 @@ struct rf_patched {
   bool scarce;    /* refused for want of room or for branches: it may be accepted once branches are known */
 };
 
-/* How far from a function its landings, the run of instructions that makes room for one, and the branches in
- * there may lie. */
-#define RF_PATCH_AREA 256
+/* How far from a function a landing may lie with the run of instructions that makes room for it: 133 bytes to
+ * a short branch that is turned, 120 from there, and the run. */
+#define RF_PATCH_AREA 384
 
 /* Plans one. NULL, or the reason for the refusal. */
 const char *rf_patch_add(const struct rf_patch_request *request, struct rf_patched *patched);
