@@ -196,7 +196,9 @@ static const char *hook(struct search *s, const struct found *found, uint16_t en
                             .size = found->known->size,
                             .block = found->known->block,
                             .usable_size = (size_t(*)(void *))s->usable_size};
-  const char *reason = rf_patch_add(&request, &place->body);
+  struct rf_patched patched;
+  const char *reason = rf_patch_add(&request, &patched);
+  place->body = patched.body;
   if (!reason) state.count++;
   return reason;
 }

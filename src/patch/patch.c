@@ -267,7 +267,9 @@ static void note_place(const struct planning *p) {
   const struct rf_patch_request *request = p->request;
   struct region *region = p->region;
   if (request->anonymous) {
+    uintptr_t first = request->address + p->plan.jump_offset;
     region->users = UINT32_MAX;
+    rf_host_take(first, first + p->plan.window_bytes, p->plan.goes_on);
     return;
   }
   places[request->id] = (struct place){rf_edits()[rf_edits_count() - 1], (uint16_t)p->plan.window_bytes,
