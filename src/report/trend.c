@@ -55,13 +55,15 @@ static float lowest(const float *value, size_t from, size_t to) {
 }
 
 /* What goes up and down has a floor; of what grows steadily that of each quarter lies above the one before,
- * and the last one's above the first one's by a good part of all there is. */
+ * and the last one's above the first one's by a good part of all there is. What fills up ever more slowly
+ * comes to an end: of a steady growth the last step is like the one before. */
 static bool floor_rises(const float *value, size_t count) {
   float floor[4], high = value[0];
   for (size_t i = 0; i < count; i++) high = fmaxf(high, value[i]);
   for (size_t i = 0; i < 4; i++) floor[i] = lowest(value, i * count / 4, (i + 1) * count / 4);
   bool rises = floor[0] < floor[1] && floor[1] < floor[2] && floor[2] < floor[3];
-  return rises && floor[3] - floor[0] >= 0.3f * (high - lowest(value, 0, count));
+  bool fades = floor[3] - floor[2] < 0.3f * (floor[2] - floor[1]);
+  return rises && !fades && floor[3] - floor[0] >= 0.3f * (high - lowest(value, 0, count));
 }
 
 bool rf_trend_of(const float *time_s, const float *value, size_t count, struct rf_report_trend *trend) {
