@@ -212,3 +212,12 @@ def compile_source(source, output=None, flags=(), compiler=None):
     done = subprocess.run([compiler, "-g", f"-I{ROOT}/tests/lib", "-o", output, source, *flags], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     check(done.returncode == 0, f"{compiler} {source}: {done.stdout.decode(errors='replace')}")
     return output
+
+
+def compile_rust(source, flags=()):
+    """Compiles one Rust file into the current directory and returns the program's path; skips the test without a compiler."""
+    output = os.path.abspath(os.path.splitext(os.path.basename(source))[0])
+    done = subprocess.run([need("rustc"), "--edition=2021", "-O", "-o", output, source, *flags], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+    check(done.returncode == 0, f"rustc {source}: {done.stdout.decode(errors='replace')}")
+    return output
