@@ -50,6 +50,13 @@
   .cfi_escape 0x10, 3, 2, 0x73, RF_RECORD_RBX                      /* caller's rbx at rbx+8 */
 .endm
 
+/* As behind the stub's push again. The CFA is said once more, since clang's assembler (14) does not restore what
+   .cfi_adjust_cfa_offset counts from. */
+.macro cfi_as_entered
+  .cfi_restore_state
+  .cfi_def_cfa rsp, 16
+.endm
+
 /* The claimed record is rbx from here on. */
 .macro begin_record
   mov rbx, rax
@@ -165,7 +172,7 @@ rf_return:                              /* rax, rdx, xmm0-1, st0-1 carry the res
   lea rsp, [rsp+40]
   .cfi_adjust_cfa_offset -40
   ret                                   /* pairs with the caller's own call */
-  .cfi_restore_state
+  cfi_as_entered
 
   /* The entry of calls that are measured by more than the clock: the same, and rf_full_enter(record) reads what it needs, the clock last. */
 .globl rf_enter_full
@@ -181,7 +188,7 @@ rf_enter_full:
   add rsp, 64
   mov rdi, [rsp-48]
   jmp .Lgo
-  .cfi_restore_state
+  cfi_as_entered
 
   /*
    * The entry of calls that carry rules: the argument registers go into a struct rf_saved_call below the red zone, from where
@@ -265,7 +272,7 @@ rf_enter_checked:
   mov rsi, [rsp+SAVED_RSI]
   add rsp, SAVED_FRAME
   jmp .Lreturn
-  .cfi_restore_state
+  cfi_as_entered
 
   /*
    * The record below lies at our stack position or under it. Either its frame is gone (exception, longjmp), or f ended in
@@ -302,7 +309,7 @@ rf_enter_checked:
   .else
   jmp .Lgo
   .endif
-  .cfi_restore_state
+  cfi_as_entered
 .endm
 
   /* A weight is one call's. Those in it that get here stand for themselves; a recursive function's are thinned, too. */
