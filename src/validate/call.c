@@ -163,7 +163,7 @@ RF_PRESERVE_ALL void rf_checked_enter(struct rf_record *record, struct rf_saved_
     if (runs && checker->needs_return) pending = wait_for_result(checker, record, &call);
     if (runs && checker->point_count) touch_spans(checker, false, &call, rf_cycles());
   }
-  if (began) rf_cost_end(record->slot, began, rf_cycles());
+  if (began) rf_cost_end(record, began, rf_cycles());
   if (LIKELY(rf_full_is_clock_alone(record->id)))
     record->start = rf_cycles();
   else
@@ -195,6 +195,6 @@ RF_PRESERVE_ALL void rf_checked_exit(struct rf_record *record, struct rf_saved_c
     look_at_result(&waiting->pending[i], record, saved, now, end);
   record->flags &= ~(uint32_t)RF_RECORD_CHECKED;
   uint64_t done = rf_cycles();
-  if (ours && record->slot) rf_cost_add_return(record->slot, done - now);
+  if (ours && record->slot) rf_cost_add_return(record, done - now);
   record->start += rf_full_clock(record->id, done) - end;
 }
