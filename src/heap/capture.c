@@ -47,6 +47,7 @@ struct rf_capture {
   uint32_t count;
   bool cut; /* it was truncated */
   rf_ref *node;
+  uint64_t *key;     /* of the nodes */
   uintptr_t *frames; /* scratch, innermost first */
   struct node nodes[1 << KNOWN_BITS];
   struct sealed none; /* for stacks that are not sealed */
@@ -65,7 +66,8 @@ static struct sealed *sealed_at(const struct rf_capture *capture, size_t index) 
 struct rf_capture *rf_capture_new(uint32_t depth, rf_capture_known *known) {
   size_t each = sealed_bytes(depth), header = (sizeof(struct rf_capture) + 63) / 64 * 64,
          all = WAYS << SET_BITS;
-  char *memory = rf_pages(header + all * each + depth * (sizeof(uintptr_t) + sizeof(rf_ref)));
+  char *memory =
+      rf_pages(header + all * each + depth * (sizeof(uintptr_t) + sizeof(uint64_t) + sizeof(rf_ref)));
   if (!memory) return NULL;
   struct rf_capture *capture = (struct rf_capture *)memory;
   capture->walk = rf_unwind_cache_new(depth);
@@ -76,7 +78,8 @@ struct rf_capture *rf_capture_new(uint32_t depth, rf_capture_known *known) {
   capture->sealed_bytes = each;
   capture->sealed = memory + header;
   capture->frames = (uintptr_t *)(capture->sealed + all * each);
-  capture->node = (rf_ref *)(capture->frames + depth);
+  capture->key = (uint64_t *)(capture->frames + depth);
+  capture->node = (rf_ref *)(capture->key + depth);
   return capture;
 }
 
@@ -90,20 +93,30 @@ void rf_capture_reset(struct rf_capture *capture) {
 
 /* ---- nodes ---- */
 
-static rf_ref node_of(struct rf_capture *capture, rf_ref parent, uintptr_t address) {
+static rf_ref node_of(struct rf_capture *capture, rf_ref parent, uint64_t key, uintptr_t address) {
   struct node *node =
       &capture->nodes[(address ^ (uintptr_t)parent << 7) * 0x9e3779b97f4a7c15u >> (64 - KNOWN_BITS)];
   if (node->address == address && node->parent == parent) return node->ref;
-  rf_ref ref = rf_stacks_node(parent, address);
+  rf_ref ref = rf_stacks_node(parent, key, address);
   if (ref) *node = (struct node){parent, ref, address};
   return ref;
+}
+
+/* The keys of frames[same] and what is inside, counted from outside. */
+static void walk_keys(struct rf_capture *capture, size_t count, size_t same, bool cut) {
+  uint64_t key = same ? capture->key[same - 1] : cut ? RF_STACK_CUT : RF_STACK_END;
+  for (size_t i = same; i < count; i++) {
+    key = capture->key[i] = rf_stacks_key(key, capture->frames[count - 1 - i]);
+    rf_stacks_fetch(key);
+  }
 }
 
 /* The node of frames[count], the first `same` of them (from outside) being those of the last walk. */
 static rf_ref walk_nodes(struct rf_capture *capture, size_t count, size_t same, bool cut) {
   rf_ref node = same ? capture->node[same - 1] : cut ? RF_STACK_CUT : RF_STACK_END;
+  walk_keys(capture, count, same, cut);
   for (size_t i = same; i < count; i++) {
-    node = node_of(capture, node, capture->frames[count - 1 - i]);
+    node = node_of(capture, node, capture->key[i], capture->frames[count - 1 - i]);
     if (!node) break;
     capture->node[i] = node;
   }
@@ -159,8 +172,11 @@ static __attribute__((noinline)) void *apart(const struct rf_capture *capture, v
   bool cut;
   size_t count = rf_unwind_here(NULL, frames, capture->depth < MOST ? capture->depth : MOST, &cut);
   rf_ref node = cut ? RF_STACK_CUT : RF_STACK_END;
-  for (size_t i = count; i-- > 0;)
-    if (!(node = rf_stacks_node(node, frames[i]))) break;
+  uint64_t key = node;
+  for (size_t i = count; i-- > 0;) {
+    key = rf_stacks_key(key, frames[i]);
+    if (!(node = rf_stacks_node(node, key, frames[i]))) break;
+  }
   return capture->known(user, node > RF_STACK_CUT ? node : RF_STACK_END);
 }
 

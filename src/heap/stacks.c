@@ -12,6 +12,7 @@
 #define BUCKET 8
 #define FIRST_BITS 12
 #define STEP_BITS 3
+#define FAR_LEVEL 2 /* from here on a level is larger than near caches */
 
 static uint64_t *level[LEVELS]; /* their pages are wiped in a forked child */
 
@@ -31,11 +32,8 @@ static uint64_t *get_level(unsigned i, bool make) {
 
 bool rf_stacks_start(void) { return get_level(0, true) != NULL; }
 
-static uint64_t hash_of(rf_ref parent, uintptr_t address) {
-  uint64_t hash = (address ^ (uint64_t)parent << 32) * 0x9e3779b97f4a7c15u;
-  hash = (hash ^ hash >> 32 ^ parent) * 0xd6e8feb86659fd93u;
-  return hash ^ hash >> 32;
-}
+/* The low half chooses the bucket, the high one tells keys in it apart. */
+static uint64_t hash_of(uint64_t key) { return key ^ key >> 32; }
 
 static bool is(rf_ref ref, rf_ref parent, uintptr_t address) {
   const struct rf_stack_node *node =
@@ -73,23 +71,23 @@ static uint64_t *bucket_of(unsigned i, uint64_t hash, bool make) {
   return there ? there + (hash & (words(i) / BUCKET - 1)) * BUCKET : NULL;
 }
 
-/* Where level 0 does not have it, the others are fetched at once rather than one after the other. */
-static void fetch_others(uint64_t hash) {
-  for (unsigned i = 1; i < LEVELS; i++) {
+void rf_stacks_fetch(uint64_t key) {
+  uint64_t hash = hash_of(key);
+  if (!get_level(FAR_LEVEL, false)) return;
+  for (unsigned i = FAR_LEVEL - 1; i < LEVELS; i++) {
     const uint64_t *bucket = bucket_of(i, hash, false);
     if (!bucket) return;
     __builtin_prefetch(bucket);
   }
 }
 
-rf_ref rf_stacks_node(rf_ref parent, uintptr_t address) {
-  uint64_t hash = hash_of(parent, address);
+rf_ref rf_stacks_node(rf_ref parent, uint64_t key, uintptr_t address) {
+  uint64_t hash = hash_of(key);
   rf_ref fresh = 0, found = 0;
   for (unsigned i = 0; i < LEVELS && !found; i++) {
     uint64_t *bucket = bucket_of(i, hash, true);
     if (!bucket) return 0;
     found = in_bucket(bucket, hash, parent, address, &fresh);
-    if (!found && i == 0) fetch_others(hash);
   }
   return found;
 }

@@ -18,6 +18,15 @@
 
 /* False without memory. Not signal-safe. */
 bool rf_stacks_start(void);
-/* The node of a frame: parent is that of the frame outside it, or RF_STACK_END or RF_STACK_CUT. 0: no room
- * (the recording is full). Cost: 3 to 10 ns for a node that exists. */
-rf_ref rf_stacks_node(rf_ref parent, uintptr_t address);
+/* A frame's key: outside is that of the frame outside it, or RF_STACK_END or RF_STACK_CUT. It follows from
+ * the addresses alone, so that one need not wait for the nodes of a stack one after the other. */
+static inline uint64_t rf_stacks_key(uint64_t outside, uintptr_t address) {
+  uint64_t key = (outside ^ address) * 0x9e3779b97f4a7c15u;
+  return (key ^ key >> 32) * 0xd6e8feb86659fd93u;
+}
+/* Where there are many nodes: fetches what will be looked at for this key. */
+void rf_stacks_fetch(uint64_t key);
+/* The node of a frame with this key: parent is that of the frame outside it, or RF_STACK_END or RF_STACK_CUT.
+ * 0: no room (the recording is full). Cost: 3 to 10 ns for a node that exists, 200 ns for one of a million.
+ */
+rf_ref rf_stacks_node(rf_ref parent, uint64_t key, uintptr_t address);
