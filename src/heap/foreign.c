@@ -12,6 +12,7 @@
 #include "elf/image.h"
 #include "elf/loader.h"
 #include "elf/module.h"
+#include "elf/symbol_table.h"
 #include "heap/allocator.h"
 #include "heap/foreign_names.h"
 #include "heap/jemalloc.h"
@@ -203,15 +204,25 @@ static const char *hook(struct search *s, const struct found *found, uint16_t en
   return reason;
 }
 
+/* Where branches into the functions are looked for: all the code; in libc, whose allocator is one file,
+ * between the first of them and the last. */
+static size_t segments_of(const struct search *s, struct rf_segment *segments) {
+  const struct found *last = &s->found[s->count - 1];
+  if (!s->back) return rf_module_text_segments(s->module, segments, MOST_SEGMENTS);
+  size_t limit;
+  *segments = (struct rf_segment){s->found[0].address, last->address + size_of(s, last->address, &limit)};
+  return 1;
+}
+
 static bool find_branches(const struct search *s, uint16_t *entered) {
   struct rf_segment segments[MOST_SEGMENTS];
   uintptr_t *starts = rf_calloc(s->count, sizeof *starts);
   for (size_t i = 0; starts && i < s->count; i++) starts[i] = s->found[i].address;
-  struct rf_branch_query query = {.text_start = s->module->text_start,
-                                  .text_end = s->module->text_end,
+  size_t count = segments_of(s, segments);
+  struct rf_branch_query query = {.text_start = s->back ? segments[0].start : s->module->text_start,
+                                  .text_end = s->back ? segments[0].end : s->module->text_end,
                                   .segments = segments,
-                                  .segment_count =
-                                      rf_module_text_segments(s->module, segments, MOST_SEGMENTS),
+                                  .segment_count = count,
                                   .functions = s->extents,
                                   .function_count = s->extent_count,
                                   .starts = starts,
@@ -311,7 +322,10 @@ static void look_at(const struct rf_module *module, const char *library, bool pl
 /* Does not matter to counting: it goes by our own functions. */
 static void lead_back(const struct rf_module *module) {
   struct search s = {.module = module, .back = true};
-  rf_symbols_visit(module, collect, &s, NULL);
+  struct rf_symbol_table table;
+  if (!rf_symbol_table_from_memory(&table, module)) return;
+  rf_symbol_table_visit(&table, module, collect, &s);
+  rf_symbol_table_free(&table);
   put_in_order(&s);
   if (s.count) hook_all(&s);
   rf_free(s.found);
