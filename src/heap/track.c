@@ -125,6 +125,8 @@ uint64_t rf_track_thread(struct rf_thread *thread) {
     __atomic_fetch_add(&rf_recording_header()->dropped_sites, 1, __ATOMIC_RELAXED);
     return UINT64_MAX;
   }
+  rf_sites_part(thread, &thread->heap_private->parts,
+                1); /* while there is room: what finds none later counts there */
   return next_sample(thread);
 }
 

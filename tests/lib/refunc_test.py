@@ -146,11 +146,11 @@ def report(*files):
     return Report(json.loads(done.stdout))
 
 
-def execute(argv, environment, stdin=b"", cwd=None, timeout=110):
-    """stdin is bytes, or an open file."""
+def execute(argv, environment, stdin=b"", cwd=None, timeout=110, preexec=None):
+    """stdin is bytes, or an open file; preexec is called in the child before the command."""
     feed = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
     done = subprocess.run(argv, env=environment, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          timeout=timeout, **feed)
+                          timeout=timeout, preexec_fn=preexec, **feed)
     return Run(argv, done.returncode, done.stdout, done.stderr)
 
 
