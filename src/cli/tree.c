@@ -13,6 +13,7 @@
 
 #include "cli/command.h"
 #include "recording/place.h"
+#include "recording/process.h"
 #include "recording/reader.h"
 #include "recording/runs.h"
 
@@ -101,8 +102,10 @@ static bool of_this_tree(const struct rf_tree *tree, const char *path) {
   struct rf_reader *reader =
       stat(path, &status) == 0 && S_ISREG(status.st_mode) ? rf_reader_open(path, error, sizeof error) : NULL;
   if (!reader) return false;
-  bool ours = rf_reader_header(reader)->start_monotonic_ns >= tree->started_ns &&
-              rf_reader_header(reader)->uid == getuid();
+  const struct rf_header *header = rf_reader_header(reader);
+  int64_t started_ns =
+      header->start_monotonic_ns - header->monotonic_offset_ns + rf_process_time_offsets().monotonic_ns;
+  bool ours = started_ns >= tree->started_ns && header->uid == getuid();
   rf_reader_close(reader);
   return ours;
 }

@@ -111,6 +111,7 @@ struct rf_header {
   uint64_t gpu_time_ns, gpu_busy_ns, gpu_memory_bytes;
   uint64_t rss_looks, rss_look[RF_RSS_LOOKS]; /* how often the sampler looked at resident memory, and what it
                                                  saw last, in a ring */
+  int64_t monotonic_offset_ns; /* what the process's time namespace adds to every *_monotonic_ns here */
 };
 _Static_assert(sizeof(struct rf_header) <= RF_HEADER_BYTES, "the header has outgrown its page");
 

@@ -23,6 +23,55 @@ static const char *skip_fields(const char *at, int count) {
   return at;
 }
 
+/* ---- time namespaces: the same moment has another number in each ---- */
+
+#define FIRST_TIME_NAMESPACE "time:[4026531834]"
+#define TICK_NS 10000000 /* of the ticks in /proc, whatever the kernel's own are */
+
+static bool is_link(const char *path, const char *target) {
+  char link[64];
+  long length = rf_syscall(SYS_readlinkat, AT_FDCWD, path, link, sizeof link - 1);
+  link[length > 0 ? length : 0] = 0;
+  return rf_text_equal(link, target);
+}
+
+/* The file tells of the namespace that children will have: that is this process's own, but for a process that
+ * has just made one and does not live in it. */
+static bool has_own_offsets(void) {
+  char link[64];
+  long length = rf_syscall(SYS_readlinkat, AT_FDCWD, "/proc/self/ns/time", link, sizeof link - 1);
+  if (length <= 0) return false; /* an old kernel */
+  link[length] = 0;
+  return !rf_text_equal(link, FIRST_TIME_NAMESPACE) && is_link("/proc/self/ns/time_for_children", link);
+}
+
+static int64_t parse_signed(const char **at) {
+  while (**at == ' ' || **at == '\t') ++*at;
+  bool negative = **at == '-';
+  if (negative) ++*at;
+  int64_t value = (int64_t)rf_text_parse(at);
+  return negative ? -value : value;
+}
+
+/* Behind a name: seconds, which may be negative, and nanoseconds. */
+static int64_t parse_offset(const char **at) {
+  while (**at && **at != ' ' && **at != '\t') ++*at;
+  int64_t seconds = parse_signed(at), nanoseconds = parse_signed(at);
+  while (**at == '\n') ++*at;
+  return seconds * 1000000000 + nanoseconds;
+}
+
+struct rf_time_offsets rf_process_time_offsets(void) {
+  struct rf_time_offsets offsets = {0};
+  char text[256];
+  if (!has_own_offsets() || rf_raw_read_text("/proc/self/timens_offsets", text, sizeof text) <= 0)
+    return offsets;
+  const char *at = text; /* monotonic first */
+  offsets.monotonic_ns = parse_offset(&at);
+  offsets.boottime_ns = parse_offset(&at);
+  return offsets;
+}
+
 /* "pid (name) S ppid ...": the name may contain spaces and parentheses, so fields count from its last ')'. */
 int rf_process_read(uint32_t pid, struct rf_process *process) {
   char path[32], line[1024];
@@ -39,6 +88,8 @@ int rf_process_read(uint32_t pid, struct rf_process *process) {
   process->threads = (uint32_t)rf_text_parse(&at);
   at = skip_fields(at, 2); /* field 22 */
   process->start_ticks = rf_text_parse(&at);
+  if (process->start_ticks)
+    process->start_ticks -= (uint64_t)(rf_process_time_offsets().boottime_ns / TICK_NS);
   return 0;
 }
 
@@ -83,8 +134,9 @@ bool rf_process_writes(const struct rf_header *header) {
   switch (relation_to(header)) {
   case HERE: return rf_process_alive(header->pid, header->pid_start_ticks);
   case ELSEWHERE: {
-    int64_t now = rf_raw_clock(CLOCK_MONOTONIC);
-    return now >= header->last_write_monotonic_ns && now - header->last_write_monotonic_ns < RECENT_NS;
+    int64_t now = rf_raw_clock(CLOCK_MONOTONIC) - rf_process_time_offsets().monotonic_ns;
+    int64_t written = header->last_write_monotonic_ns - header->monotonic_offset_ns;
+    return now >= written && now - written < RECENT_NS;
   }
   default: return false;
   }

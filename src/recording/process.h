@@ -11,7 +11,7 @@ struct rf_header;
 
 struct rf_process {
   uint32_t pid, parent;
-  uint64_t start_ticks; /* field 22 of /proc/PID/stat; 0: not readable */
+  uint64_t start_ticks; /* field 22 of /proc/PID/stat, as the first time namespace has it; 0: not readable */
   uint32_t threads;
   char state; /* R, S, D, Z, ... */
 };
@@ -23,6 +23,13 @@ int rf_process_read(uint32_t pid, struct rf_process *process);
 /* Whether that very process still runs. A leader that has ended while other threads go on counts as running.
  * start_ticks 0: any process with that pid. */
 bool rf_process_alive(uint32_t pid, uint64_t start_ticks);
+
+/* What this process's time namespace adds to CLOCK_MONOTONIC and CLOCK_BOOTTIME; in the first one nothing.
+ * Cost: 2 us there. */
+struct rf_time_offsets {
+  int64_t monotonic_ns, boottime_ns;
+};
+struct rf_time_offsets rf_process_time_offsets(void);
 
 /* Empty where /proc does not tell. */
 void rf_process_boot_id(char boot_id[40]);

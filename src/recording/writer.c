@@ -282,6 +282,7 @@ static void fill_identity(struct rf_header *h, const struct rf_recording *r,
 static void fill_times(struct rf_header *h) {
   h->start_realtime_ns = rf_raw_clock(CLOCK_REALTIME);
   h->start_monotonic_ns = h->last_write_monotonic_ns = rf_raw_clock(CLOCK_MONOTONIC);
+  h->monotonic_offset_ns = rf_process_time_offsets().monotonic_ns;
   h->start_cycles = rf_cycles();
 }
 

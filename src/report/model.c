@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "recording/process.h"
 #include "report/hidden.h"
 #include "report/model_parts.h"
 #include "report/sites.h"
@@ -317,6 +318,7 @@ static double duration_s(const struct rf_header *header, bool alive) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     end = now.tv_sec * 1000000000ll + now.tv_nsec;
+    end += header->monotonic_offset_ns - rf_process_time_offsets().monotonic_ns; /* as its own clock has it */
   }
   if (!end) end = header->last_write_monotonic_ns;
   return end > header->start_monotonic_ns ? (double)(end - header->start_monotonic_ns) * 1e-9 : end ? 0 : NAN;
@@ -350,7 +352,7 @@ static void read_process(struct rf_report *report, const struct rf_reader *reade
       .exit_code = h->exit_kind == RF_EXIT_EXITED || h->exit_kind == RF_EXIT_SIGNALED ? h->exit_code : NAN,
       .threads_max = h->threads_max ? h->threads_max : NAN,
       .duration_s = duration_s(h, alive),
-      .start_s = (double)h->start_monotonic_ns * 1e-9,
+      .start_s = (double)(h->start_monotonic_ns - h->monotonic_offset_ns) * 1e-9,
       .heap_peak_bytes = NAN,
       .peak_rss_bytes = NAN};
 }

@@ -217,7 +217,9 @@ static void add_timeline(struct rf_report *report, const struct rf_reader *reade
   rf_ref root =
       entry->current_timeline ? entry->current_timeline : rf_reader_header(reader)->root[RF_TABLE_SAMPLE];
   size_t count = read_points(report, reader, root, &points);
-  double shift_s = (double)rf_reader_header(reader)->start_monotonic_ns * 1e-9 - report->process[0].start_s;
+  const struct rf_header *header = rf_reader_header(reader);
+  double start_s = (double)(header->start_monotonic_ns - header->monotonic_offset_ns) * 1e-9;
+  double shift_s = start_s - report->process[0].start_s;
   if (process == &report->process[0])
     append_points(report, points, count, shift_s);
   else if (strcmp(process->boot_id, report->process[0].boot_id) == 0)
