@@ -20,7 +20,7 @@
 #include "recording/threads.h"
 #include "recording/walk.h"
 #include "trace/call.h"
-#include "trace/select.h"
+#include "trace/traced.h"
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define NAMES (1u << 14) /* of them half are used */
@@ -94,10 +94,10 @@ static struct name *find(const char *text) {
   return NULL;
 }
 
-/* rf_select_add_named answers the id that a name has already, so that it does not matter who comes first. */
+/* rf_traced_add_block answers the id that a name has already, so that it does not matter who comes first. */
 static uint32_t make_id(struct name *place) {
   measure();
-  uint32_t id = rf_select_add_named(place->text);
+  uint32_t id = rf_traced_add_block(place->text);
   if (id != RF_NO_BLOCK) place->id = id + 1;
   return id;
 }

@@ -29,6 +29,7 @@
 #include "trace/pace.h"
 #include "trace/probe.h"
 #include "trace/select.h"
+#include "trace/traced.h"
 #include "unwind/unwind.h"
 #include "validate/validate.h"
 
@@ -135,7 +136,7 @@ void rf_functions_start(const struct rf_options *options, bool dry, void (*end_p
 
 void rf_functions_record_again(void) {
   record_cost();
-  rf_select_record_again();
+  rf_traced_record_again();
   rf_validate_record_again();
 }
 

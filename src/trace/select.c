@@ -1,31 +1,26 @@
 /* See select.h. */
 #include "trace/select.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "arch/entry.h"
 #include "arch/stub.h"
-#include "base/lock.h"
+#include "base/grow.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/options.h"
-#include "base/signals.h"
-#include "base/thread.h"
-#include "elf/demangle.h"
 #include "elf/module.h"
-#include "elf/pattern.h"
 #include "patch/branches.h"
 #include "patch/patch.h"
 #include "recording/threads.h"
 #include "recording/writer.h"
-#include "trace/address_index.h"
 #include "trace/call.h"
-#include "trace/callers.h"
 #include "trace/full.h"
 #include "trace/pace.h"
 #include "trace/records.h"
 #include "trace/refuse.h"
+#include "trace/traced.h"
+#include "trace/unmatched.h"
+#include "trace/wishes.h"
 
 #define PER_CHUNK 64
 #define NAME_BYTES 4096
@@ -39,27 +34,6 @@ struct candidate {
   struct rf_full full;           /* what its patterns ask of it */
   uint16_t sets[RF_SELECT_SETS]; /* of rules; how many: next field */
   uint16_t set_count;
-};
-
-/* What a forked child needs to record a timed function again. */
-struct rf_traced {
-  char *name, *aliases, *path, *module;
-  uint64_t offset, size;
-  uintptr_t address;
-  struct rf_full full;
-  uint8_t build_id[20];
-  uint32_t build_id_bytes;
-  uint32_t gone; /* RF_FUNCTION_REMOVED, RF_FUNCTION_UNLOADED: it may come back under the same id; address 0:
-                    unloaded */
-  rf_ref recorded; /* its entry in functions[] */
-};
-
-/* A pattern that was added or removed while the process ran; the last one that matches a function decides. */
-struct command {
-  struct rf_pattern_set *set; /* of one */
-  bool add;
-  uint32_t hits;
-  rf_ref unmatched; /* as in state.unmatched */
 };
 
 /* One module while it is looked at. */
@@ -90,207 +64,39 @@ struct waiting_ifunc {
 };
 
 static struct {
-  struct rf_pattern_set *wanted, *excluded;
-  uint32_t *hits;         /* by pattern */
-  struct rf_full *wishes; /* by pattern: settings of single functions */
-  struct rf_full everywhere;
-  const struct rf_select_rules *rules;
-  uint16_t *set_of;  /* by pattern: its set of rules + 1; 0: none */
-  rf_ref *unmatched; /* by pattern: its entry in unmatched[], while it stands there */
   bool dry;
   const char *process_refusal; /* why nothing can be timed; NULL: it can */
-  uint32_t count;              /* functions with an id */
-  struct rf_traced *traced;    /* by id */
-  size_t traced_capacity;
-  struct rf_address_index by_address; /* of those that were not unloaded, and of others */
-  uint32_t unloaded;
   struct seen_module *seen;
   size_t seen_count, seen_capacity;
   uint32_t sweep;
-  struct command *commands;
-  size_t command_count, command_capacity;
   struct waiting_ifunc *waiting;
   size_t waiting_count, waiting_capacity;
   struct rf_select_change *change; /* what is being done for somebody who asked; NULL: nothing */
 } state;
 
-/* Ids are given out under it, and what lies by id moves under it: a sweep's thread, and any that names a
- * block. */
-static struct rf_lock ids;
-
-static uint64_t take_ids(void) {
-  uint64_t mask = rf_signals_block();
-  rf_lock_take(&ids);
-  return mask;
-}
-
-static void give_ids(uint64_t mask) {
-  rf_lock_give(&ids);
-  rf_signals_restore(mask);
-}
-
-uint32_t rf_select_count(void) { return state.count; }
-
-static void *grow(void *array, size_t count, size_t *capacity, size_t size) {
-  if (count < *capacity) return array;
-  size_t wanted = *capacity ? *capacity * 2 : 256;
-  void *grown = rf_realloc(array, wanted * size);
-  if (grown) *capacity = wanted;
-  return grown;
-}
-
-/* ---- patterns ---- */
-
-static int add_pattern(struct rf_pattern_set *set, const char *text, const char *origin) {
-  char error[512];
-  int index = rf_pattern_add(set, text, error, sizeof error);
-  if (index < 0) rf_log(RF_LOG_ERROR, "%s: %s", origin, error);
-  return index;
-}
-
-static void add_list(struct rf_pattern_set *set, const struct rf_options *options, enum rf_option option) {
-  const struct rf_option_item *items;
-  size_t count = rf_option_list(options, option, &items);
-  for (size_t i = 0; i < count; i++) add_pattern(set, items[i].text, items[i].origin);
-}
-
-/* Naming a function under functions: traces it. */
-static void add_configured_functions(const struct rf_options *options) {
-  const struct rf_function_setting *settings;
-  size_t count = rf_option_functions(options, &settings);
-  for (size_t i = 0; i < count; i++)
-    if (i == 0 || strcmp(settings[i].pattern, settings[i - 1].pattern) != 0)
-      add_pattern(state.wanted, settings[i].pattern, settings[i].origin);
-}
-
-/* Functions that carry rules or that a span begins or ends with are traced, whether they are named elsewhere
- * or not. */
-static void add_rule_patterns(void) {
-  for (size_t i = 0; state.rules && i < state.rules->count; i++)
-    add_pattern(state.wanted, state.rules->patterns[i], state.rules->origins[i]);
-}
-
-static bool find_rule_sets(void) {
-  size_t patterns = rf_pattern_count(state.wanted);
-  state.set_of = rf_calloc(patterns + 1, sizeof *state.set_of);
-  if (!state.set_of) return false;
-  for (size_t k = 0; k < patterns; k++)
-    for (size_t i = 0; state.rules && i < state.rules->count && i < UINT16_MAX - 1; i++)
-      if (!strcmp(state.rules->patterns[i], rf_pattern_text(state.wanted, k)))
-        state.set_of[k] = (uint16_t)(i + 1);
-  return true;
-}
-
-static bool is_on(const char *value) {
-  return !strcmp(value, "on") || !strcmp(value, "true") || !strcmp(value, "yes");
-}
-
-static enum rf_clock_mode mode_named(const char *value) {
-  static const char *const names[] = {"perf_counter", "wall_clock", "process_time", "thread_time"};
-  for (int i = 0; i < 4; i++)
-    if (!strcmp(value, names[i])) return (enum rf_clock_mode)i;
-  return RF_CLOCK_PERF_COUNTER;
-}
-
-static void read_wish(const struct rf_function_setting *setting, struct rf_full *wish) {
-  if (!strcmp(setting->key, "memory") && is_on(setting->value)) wish->flags |= RF_FUNCTION_HEAP;
-  if (!strcmp(setting->key, "system") && is_on(setting->value)) wish->flags |= RF_FUNCTION_SYSTEM;
-  if (!strcmp(setting->key, "mode")) wish->mode = mode_named(setting->value);
-  if (wish->flags) wish->every_call = true;
-}
-
-static void read_wishes(const struct rf_options *options) {
-  const struct rf_function_setting *settings;
-  size_t count = rf_option_functions(options, &settings), patterns = rf_pattern_count(state.wanted);
-  for (size_t i = 0; i < count; i++)
-    for (size_t k = 0; k < patterns; k++)
-      if (!strcmp(settings[i].pattern, rf_pattern_text(state.wanted, k)))
-        read_wish(&settings[i], &state.wishes[k]);
-  if (rf_option_on(options, RF_OPT_HEAP_PER_FUNCTION)) state.everywhere.flags |= RF_FUNCTION_HEAP;
-  if (rf_option_on(options, RF_OPT_SYSTEM_PER_FUNCTION)) state.everywhere.flags |= RF_FUNCTION_SYSTEM;
-  state.everywhere.mode = (enum rf_clock_mode)rf_option_choice(options, RF_OPT_TIMING_MODE);
-}
-
 bool rf_select_start(const struct rf_select_plan *plan) {
   state.dry = plan->dry;
-  state.wanted = rf_pattern_set_new();
-  state.excluded = rf_pattern_set_new();
-  if (!state.wanted || !state.excluded) return false;
-  add_list(state.wanted, plan->options, RF_OPT_TRACE_FUNCTIONS);
-  add_configured_functions(plan->options);
-  state.rules = plan->rules;
-  add_rule_patterns();
-  add_list(state.excluded, plan->options, RF_OPT_TRACE_EXCLUDE);
-  size_t patterns = rf_pattern_count(state.wanted);
-  state.hits = rf_calloc(patterns + 1, sizeof *state.hits);
-  state.wishes = rf_calloc(patterns + 1, sizeof *state.wishes);
-  state.unmatched = rf_calloc(patterns + 1, sizeof *state.unmatched);
   if (!rf_sites) rf_sites = rf_pages(RF_MOST_FUNCTIONS * sizeof *rf_sites);
-  if (!state.hits || !state.wishes || !state.unmatched || !rf_sites || !find_rule_sets()) return false;
-  read_wishes(plan->options);
-  if (patterns) rf_full_start();
-  return patterns != 0;
+  if (!rf_wishes_read(plan) || !rf_sites) return false;
+  rf_full_start();
+  return true;
 }
 
 /* ---- collecting one module's symbols ---- */
 
-struct choice {
-  bool hit;
-  struct rf_full full;
-  uint16_t sets[RF_SELECT_SETS], set_count;
-};
-
-/* Adds a set that is not there yet; more than there is room for are left out, and that is said. */
-static void add_set(uint16_t *sets, uint16_t *count, uint16_t set) {
-  for (uint16_t i = 0; i < *count; i++)
-    if (sets[i] == set) return;
-  if (*count < RF_SELECT_SETS)
-    sets[(*count)++] = set;
-  else
-    rf_log_once(RF_LOG_WARN, "a function has the rules of %d patterns; those of more are left out",
-                RF_SELECT_SETS);
-}
-
-/* A function's own settings beat the global ones, whichever pattern comes first. */
-static void note_hit(void *user, size_t index) {
-  struct choice *choice = user;
-  const struct rf_full *wish = &state.wishes[index];
-  choice->hit = true;
-  choice->full.flags |= wish->flags;
-  choice->full.every_call |= wish->every_call;
-  if (!choice->full.mode) choice->full.mode = wish->mode;
-  if (state.set_of[index]) add_set(choice->sets, &choice->set_count, (uint16_t)(state.set_of[index] - 1));
-  state.hits[index]++;
-}
-
-static bool choose(const char *module, const char *name, struct choice *choice) {
-  *choice = (struct choice){0};
-  rf_pattern_match_all(state.wanted, module, name, note_hit, choice);
-  choice->full.flags |= state.everywhere.flags;
-  if (!choice->full.mode) choice->full.mode = state.everywhere.mode;
-  bool wanted = choice->hit && rf_pattern_match(state.excluded, module, name) < 0;
-  for (size_t i = 0; i < state.command_count; i++) {
-    struct command *command = &state.commands[i];
-    if (rf_pattern_match(command->set, module, name) < 0) continue;
-    wanted = command->add;
-    command->hits++;
-  }
-  return wanted;
-}
-
 static bool collect_symbol(void *user, const struct rf_symbol *symbol) {
   struct sweep *s = user;
-  struct rf_extent *extents = grow(s->extents, s->extent_count, &s->extent_capacity, sizeof *extents);
+  struct rf_extent *extents = rf_grow(s->extents, s->extent_count, &s->extent_capacity, sizeof *extents);
   if (!extents) return false;
   s->extents = extents;
   if (symbol->kind == RF_SYMBOL_FUNCTION)
     extents[s->extent_count++] = (struct rf_extent){symbol->address, symbol->size};
-  struct choice choice;
+  struct rf_choice choice;
   if (rf_symbol_is_cold(symbol->name) ||
       (s->only && rf_pattern_match(s->only, s->module->name, symbol->name) < 0))
     return true;
-  if (!choose(s->module->name, symbol->name, &choice)) return true;
-  struct candidate *list = grow(s->candidates, s->candidate_count, &s->candidate_capacity, sizeof *list);
+  if (!rf_wishes_choose(s->module->name, symbol->name, &choice)) return true;
+  struct candidate *list = rf_grow(s->candidates, s->candidate_count, &s->candidate_capacity, sizeof *list);
   if (!list) return false;
   s->candidates = list;
   char *name = rf_strdup(symbol->name);
@@ -322,28 +128,7 @@ static int by_address_and_name(const void *a, const void *b) {
   return length ? length : strcmp(x->name, y->name);
 }
 
-/* libc sorts large arrays in memory that it allocates: from Refunc's heap, as for everything it does for us.
- */
-static void sort(void *base, size_t count, size_t size, int (*compare)(const void *, const void *)) {
-  rf_internal_enter();
-  qsort(base, count, size, compare);
-  rf_internal_leave();
-}
-
 /* ---- recording what was found ---- */
-
-/* What people call it: demangled, and a clone by the name of its source. 0: as it is. */
-static rf_ref shown_ref(const char *name) {
-  char text[NAME_BYTES], source[NAME_BYTES];
-  size_t base = rf_symbol_base_length(name);
-  bool clone = name[base] != '\0' && base < sizeof source;
-  if (clone) {
-    memcpy(source, name, base);
-    source[base] = '\0';
-  }
-  size_t length = rf_demangle(clone ? source : name, text, sizeof text);
-  return length ? rf_recording_string(text, length) : clone ? rf_recording_string(source, base) : 0;
-}
 
 static char *alias_text(const struct candidate *first, size_t count) {
   char text[NAME_BYTES];
@@ -359,17 +144,6 @@ static char *alias_text(const struct candidate *first, size_t count) {
   return used ? rf_strndup(text, used) : NULL;
 }
 
-/* One copy of a path for all functions of a module. */
-static char *module_path(const struct rf_module *module) {
-  const struct rf_traced *last = state.count ? &state.traced[state.count - 1] : NULL;
-  return last && !strcmp(last->path, module->path) ? last->path : rf_strdup(module->path);
-}
-
-static char *module_name(const struct rf_module *module) {
-  const struct rf_traced *last = state.count ? &state.traced[state.count - 1] : NULL;
-  return last && !strcmp(last->module, module->name) ? last->module : rf_strdup(module->name);
-}
-
 static rf_ref record_skipped(const struct rf_module *module, const char *name, const char *reason) {
   if (state.change) {
     state.change->skipped++;
@@ -378,41 +152,12 @@ static rf_ref record_skipped(const struct rf_module *module, const char *name, c
   rf_ref *root = rf_recording_root(RF_TABLE_SKIPPED);
   struct rf_skipped_entry *entry = rf_table_append(root, RF_TABLE_SKIPPED, sizeof *entry, PER_CHUNK);
   if (!entry) return 0;
-  rf_ref shown = shown_ref(name);
+  rf_ref shown = rf_traced_shown(name);
   entry->name = shown ? shown : rf_recording_text(name);
   entry->module = rf_recording_text(module->name);
   entry->reason = rf_recording_text(reason);
   rf_table_publish(*root);
   return rf_recording_ref(entry);
-}
-
-static char block_module[] = "refunc.h";
-
-static bool record_function(struct rf_traced *traced) {
-  rf_ref *root = rf_recording_root(RF_TABLE_FUNCTION);
-  struct rf_function_entry *entry = rf_table_append(root, RF_TABLE_FUNCTION, sizeof *entry, PER_CHUNK);
-  if (!entry) return false;
-  entry->name = rf_recording_text(traced->name);
-  entry->demangled = traced->path == block_module ? 0 : shown_ref(traced->name);
-  entry->aliases = rf_recording_text(traced->aliases);
-  entry->module = rf_recording_text(traced->module);
-  entry->module_path = rf_recording_text(traced->path);
-  entry->mode = traced->full.mode;
-  entry->flags = traced->full.flags | traced->gone;
-  entry->module_offset = traced->offset;
-  entry->size = traced->size;
-  entry->build_id_bytes = traced->build_id_bytes;
-  memcpy(entry->build_id, traced->build_id, sizeof entry->build_id);
-  traced->recorded = rf_recording_ref(entry);
-  rf_table_publish(*root);
-  return true;
-}
-
-/* It is gone, or there again. */
-static void set_gone(struct rf_traced *traced, uint32_t gone) {
-  struct rf_function_entry *entry = rf_recording_at(traced->recorded);
-  traced->gone = gone;
-  if (entry) entry->flags = traced->full.flags | gone;
 }
 
 static struct rf_full full_of_aliases(const struct candidate *first, size_t count) {
@@ -422,26 +167,6 @@ static struct rf_full full_of_aliases(const struct candidate *first, size_t coun
     full.every_call |= first[i].full.every_call;
   }
   return full;
-}
-
-static bool remember(const struct sweep *s, const struct candidate *first, size_t aliases, size_t size) {
-  const struct rf_module *module = s->module;
-  struct rf_traced *list = grow(state.traced, state.count, &state.traced_capacity, sizeof *list);
-  if (!list) return false;
-  state.traced = list;
-  struct rf_traced *traced = &list[state.count];
-  *traced = (struct rf_traced){.name = rf_strdup(first->name),
-                               .aliases = alias_text(first, aliases),
-                               .path = module_path(module),
-                               .module = module_name(module),
-                               .offset = first->address - module->load_address,
-                               .size = size,
-                               .address = first->address,
-                               .full = full_of_aliases(first, aliases),
-                               .build_id_bytes = module->build_id_bytes};
-  memcpy(traced->build_id, module->build_id, sizeof traced->build_id);
-  return traced->name && traced->path && traced->module && record_function(traced) &&
-         rf_address_index_put(&state.by_address, traced->address, state.count);
 }
 
 /* ---- patching ---- */
@@ -533,7 +258,7 @@ static struct rf_select_function with_rules(const struct sweep *s, const struct 
                                             size_t aliases, uint16_t *sets) {
   uint16_t count = 0;
   for (size_t i = 0; i < aliases; i++)
-    for (uint16_t k = 0; k < first[i].set_count; k++) add_set(sets, &count, first[i].sets[k]);
+    for (uint16_t k = 0; k < first[i].set_count; k++) rf_wishes_add_set(sets, &count, first[i].sets[k]);
   return (struct rf_select_function){first->name, first->address - s->module->load_address, sets, count};
 }
 
@@ -547,48 +272,17 @@ static void prepare_rules(struct sweep *s) {
       list[count++] =
           (struct rf_select_function){c->name, c->address - s->module->load_address, c->sets, c->set_count};
   }
-  if (count) state.rules->prepare(s->module, list, count);
+  if (count) rf_wishes_rules()->prepare(s->module, list, count);
   rf_free(list);
-}
-
-/* The id of a function that is mapped and has one, or UINT32_MAX. */
-static uint32_t id_at(uintptr_t address) {
-  uint32_t id = rf_address_index_find(&state.by_address, address);
-  return id != UINT32_MAX && state.traced[id].address == address ? id : UINT32_MAX;
-}
-
-static bool was_unloaded(const struct rf_traced *traced, const struct sweep *s,
-                         const struct candidate *first) {
-  return traced->gone & RF_FUNCTION_UNLOADED && traced->offset == first->address - s->module->load_address &&
-         !strcmp(traced->path, s->module->path) && !strcmp(traced->name, first->name) &&
-         !memcmp(traced->build_id, s->module->build_id, sizeof traced->build_id);
-}
-
-/* Functions mostly come back in the order in which they got their ids, so the search begins behind the last
- * one found. */
-static uint32_t find_unloaded(const struct sweep *s, const struct candidate *first) {
-  static uint32_t last;
-  for (uint32_t i = 0; state.unloaded && i < state.count; i++) {
-    uint32_t id = (last + 1 + i) % state.count;
-    if (was_unloaded(&state.traced[id], s, first)) return last = id;
-  }
-  return UINT32_MAX;
 }
 
 /* A function that has an id and is mapped: it is timed, or was until it was removed. */
 static void time_again(uint32_t id) {
-  struct rf_traced *traced = &state.traced[id];
+  struct rf_traced *traced = rf_traced_at(id);
   if (state.change) *(traced->gone ? &state.change->changed : &state.change->unchanged) += 1;
   if (!traced->gone) return;
-  set_gone(traced, 0);
+  rf_traced_set_gone(id, 0);
   rf_patch_repeat(id);
-}
-
-static bool come_back(uint32_t id, const struct candidate *first) {
-  state.traced[id].address = first->address;
-  state.unloaded--;
-  set_gone(&state.traced[id], 0);
-  return rf_address_index_put(&state.by_address, first->address, id);
 }
 
 /* What is known of the code around functions that a first look refused. */
@@ -598,6 +292,16 @@ struct surroundings {
   size_t count;
 };
 
+static bool remember(const struct sweep *s, const struct candidate *first, size_t aliases, size_t size) {
+  struct rf_traced fresh = {.name = rf_strdup(first->name),
+                            .aliases = alias_text(first, aliases),
+                            .offset = first->address - s->module->load_address,
+                            .size = size,
+                            .address = first->address,
+                            .full = full_of_aliases(first, aliases)};
+  return rf_traced_add(s->module, fresh);
+}
+
 static const char *patch(const struct sweep *s, const struct candidate *first, size_t aliases,
                          const struct surroundings *around, bool *scarce) {
   if (state.process_refusal) return state.process_refusal;
@@ -605,11 +309,11 @@ static const char *patch(const struct sweep *s, const struct candidate *first, s
     const char *reason = rf_refuse_name(s->module->name, first[i].name);
     if (reason) return reason;
   }
-  uint32_t id = id_at(first->address);
+  uint32_t id = rf_traced_find(first->address);
   if (id != UINT32_MAX) return time_again(id), NULL;
-  id = find_unloaded(s, first);
+  id = rf_traced_find_unloaded(s->module, first->address, first->name);
   bool known = id != UINT32_MAX;
-  if (!known) id = state.count;
+  if (!known) id = rf_traced_count();
   if (id >= RF_MOST_FUNCTIONS) return "more functions than Refunc can time at once";
   size_t limit, size = size_of(s, first->address, &limit);
   struct rf_full full = full_of_aliases(first, aliases);
@@ -639,10 +343,10 @@ static const char *patch(const struct sweep *s, const struct candidate *first, s
   const char *reason = rf_patch_add(&request, &patched);
   *scarce = patched.scarce;
   if (reason) return reason;
-  if (!(known ? come_back(id, first) : remember(s, first, aliases, size))) return "the recording is full";
-  if (ruled.set_count) rf_full_set_checker(id, state.rules->make(id, s->module, &ruled));
+  if (!(known ? rf_traced_come_back(id, first->address) : remember(s, first, aliases, size)))
+    return "the recording is full";
+  if (ruled.set_count) rf_full_set_checker(id, rf_wishes_rules()->make(id, s->module, &ruled));
   rf_sites[id].body = patched.body;
-  state.count += !known;
   if (state.change) state.change->changed++;
   return NULL;
 }
@@ -688,8 +392,8 @@ static void patch_scarce(const struct sweep *s, const size_t *scarce, size_t cou
 static void patch_candidates(struct sweep *s) {
   bool analysed = find_branches(s);
   size_t *scarce = rf_calloc(s->candidate_count, sizeof *scarce), scarce_count = 0;
-  if (state.rules) prepare_rules(s);
-  uint64_t mask = take_ids();
+  if (rf_wishes_rules()) prepare_rules(s);
+  uint64_t mask = rf_traced_lock();
   for (size_t i = 0, count; i < s->candidate_count; i += count) {
     const struct candidate *first = &s->candidates[i];
     bool worth_more = false;
@@ -702,7 +406,7 @@ static void patch_candidates(struct sweep *s) {
       record_skipped(s->module, first->name, reason);
   }
   if (scarce_count) patch_scarce(s, scarce, scarce_count);
-  give_ids(mask);
+  rf_traced_unlock(mask);
   rf_free(scarce);
 }
 
@@ -713,7 +417,7 @@ static void drop_candidate(struct sweep *s, size_t index) {
 
 static void await_relocation(struct sweep *s, rf_ref skipped) {
   struct waiting_ifunc *list =
-      grow(state.waiting, state.waiting_count, &state.waiting_capacity, sizeof *list);
+      rf_grow(state.waiting, state.waiting_count, &state.waiting_capacity, sizeof *list);
   if (!list) return;
   state.waiting = list;
   list[state.waiting_count++] = (struct waiting_ifunc){s->module->load_address, skipped};
@@ -765,7 +469,7 @@ static bool mark_present(void *user, const struct rf_module *module) {
     seen->sweep = state.sweep;
     return true;
   }
-  struct seen_module *grown = grow(state.seen, state.seen_count, &state.seen_capacity, sizeof *grown);
+  struct seen_module *grown = rf_grow(state.seen, state.seen_count, &state.seen_capacity, sizeof *grown);
   char *path = grown ? rf_strdup(module->path) : NULL;
   if (!path) return true;
   state.seen = grown;
@@ -779,14 +483,12 @@ static bool mark_present(void *user, const struct rf_module *module) {
 }
 
 static void forget_functions(const struct seen_module *module) {
-  for (uint32_t id = 0; id < state.count; id++) {
-    struct rf_traced *traced = &state.traced[id];
+  for (uint32_t id = 0; id < rf_traced_count(); id++) {
+    const struct rf_traced *traced = rf_traced_at(id);
     if (!traced->address || traced->address - traced->offset != module->load_address ||
         strcmp(traced->path, module->path) != 0)
       continue;
-    traced->address = 0;
-    state.unloaded++;
-    set_gone(traced, traced->gone | RF_FUNCTION_UNLOADED);
+    rf_traced_unload(id);
     rf_patch_forget(id);
   }
   rf_patch_forget_code(module->text_start, module->text_end);
@@ -807,9 +509,9 @@ static void forget_closed(void) {
 static void meet_modules(void) {
   state.sweep++;
   rf_modules_visit(mark_present, NULL);
-  uint64_t mask = take_ids();
+  uint64_t mask = rf_traced_lock();
   forget_closed();
-  give_ids(mask);
+  rf_traced_unlock(mask);
 }
 
 static void free_sweep(struct sweep *s) {
@@ -819,20 +521,13 @@ static void free_sweep(struct sweep *s) {
   rf_free(s->entered);
 }
 
-static bool is_wanted(const struct rf_module *module) {
-  if (rf_pattern_wants_module(state.wanted, module->name)) return true;
-  for (size_t i = 0; i < state.command_count; i++)
-    if (state.commands[i].add && rf_pattern_wants_module(state.commands[i].set, module->name)) return true;
-  return false;
-}
-
 static void sweep_symbols(struct sweep *s, struct seen_module *seen) {
   rf_symbols_visit(s->module, collect_symbol, s, NULL);
   if (s->candidate_count) {
     resolve_indirect(s);
     seen->waiting = s->waiting;
-    sort(s->extents, s->extent_count, sizeof *s->extents, by_address);
-    sort(s->candidates, s->candidate_count, sizeof *s->candidates, by_address_and_name);
+    rf_sort(s->extents, s->extent_count, sizeof *s->extents, by_address);
+    rf_sort(s->candidates, s->candidate_count, sizeof *s->candidates, by_address_and_name);
     if (s->candidate_count) patch_candidates(s);
   }
   free_sweep(s);
@@ -849,7 +544,7 @@ static bool sweep_module(void *user, const struct rf_module *module) {
   if (seen->waiting) end_waiting(module->load_address, true);
   seen->waiting = false;
   seen->swept = true;
-  if (is_wanted(module)) sweep_symbols(&s, seen);
+  if (rf_wishes_want_module(module->name)) sweep_symbols(&s, seen);
   return true;
 }
 
@@ -858,123 +553,9 @@ static void write_failed(void *user, uint32_t id, const char *reason) {
   rf_log_once(RF_LOG_WARN, "function %u and perhaps others stay untimed: %s", id, reason);
 }
 
-/* ---- patterns without a hit ---- */
-
-static bool feed_symbol(void *user, const struct rf_symbol *symbol) {
-  rf_nearest_search_feed(user, symbol->name);
-  return true;
-}
-
-static bool feed_module(void *user, const struct rf_module *module) {
-  rf_symbols_visit(module, feed_symbol, user, NULL);
-  return true;
-}
-
-/* The near names of several patterns are looked for together: visiting the symbols costs more than comparing
- * most of them. NULLs are left out. */
-static void look_for_near_names(struct rf_nearest_names *const *names, size_t count) {
-  struct rf_nearest_search *search = rf_nearest_search_new(names, count);
-  if (search) rf_modules_visit(feed_module, search);
-  rf_nearest_search_free(search);
-}
-
-static rf_ref record_unmatched(const char *pattern, struct rf_nearest_names *names) {
-  rf_ref *root = rf_recording_root(RF_TABLE_UNMATCHED);
-  struct rf_unmatched_entry *entry = rf_table_append(root, RF_TABLE_UNMATCHED, sizeof *entry, PER_CHUNK);
-  if (!entry) return 0;
-  if (names) entry->nearest = rf_recording_text(rf_nearest_names_result(names));
-  entry->reason = rf_recording_text("no function of a loaded module has a name like this");
-  entry->pattern = rf_recording_text(pattern);
-  rf_table_publish(*root);
-  return rf_recording_ref(entry);
-}
-
-static void withdraw_unmatched(rf_ref *unmatched) {
-  struct rf_unmatched_entry *entry = rf_recording_at(*unmatched);
-  if (entry) entry->pattern = 0;
-  *unmatched = 0;
-}
-
-static bool newly_unmatched(size_t index) { return !state.hits[index] && !state.unmatched[index]; }
-
-static void record_all_unmatched(size_t count) {
-  struct rf_nearest_names **names =
-      rf_calloc(count, sizeof *names); /* by pattern; NULL: matched, or recorded */
-  for (size_t i = 0; names && i < count; i++)
-    if (newly_unmatched(i)) names[i] = rf_nearest_names_new(rf_pattern_text(state.wanted, i));
-  if (names) look_for_near_names(names, count);
-  for (size_t i = 0; i < count; i++) {
-    struct rf_nearest_names *near = names ? names[i] : NULL;
-    if (newly_unmatched(i)) state.unmatched[i] = record_unmatched(rf_pattern_text(state.wanted, i), near);
-    if (near) rf_nearest_names_free(near);
-  }
-  rf_free(names);
-}
-
-/* Unmatched patterns stand in the recording from the start; one that a later library matches is taken out
- * again. */
-static void update_unmatched(void) {
-  size_t count = rf_pattern_count(state.wanted), fresh = 0;
-  for (size_t i = 0; i < count; i++) {
-    if (state.hits[i]) withdraw_unmatched(&state.unmatched[i]);
-    fresh += newly_unmatched(i);
-  }
-  for (size_t i = 0; i < state.command_count; i++)
-    if (state.commands[i].hits) withdraw_unmatched(&state.commands[i].unmatched);
-  if (fresh) record_all_unmatched(count);
-}
-
-/* Countdowns cost every thread 8 bytes each, so there are not many more than functions found at the start;
- * what comes later than that is timed at every call. */
-static void settle_countdowns(void) {
-  static bool settled;
-  if (settled || !rf_pace_active()) return;
-  settled = true;
-  rf_countdowns_settle(state.count + (state.count / 4 > 2048 ? state.count / 4 : 2048));
-}
-
-/* A fresh table each time: threads may be reading the one before, which therefore stays. */
-/* Tables take turns, since threads may still be reading an earlier one. What is outgrown stays, each twice
- * the one before. */
-static struct rf_code_range *room_for_callers(void) {
-  enum { TURNS = 8 };
-  static struct rf_code_range *tables[TURNS];
-  static size_t capacity[TURNS];
-  static unsigned turn;
-  turn = (turn + 1) % TURNS;
-  if (state.count <= capacity[turn]) return tables[turn];
-  size_t wanted = capacity[turn] ? capacity[turn] * 2 : 128;
-  while (wanted < state.count) wanted *= 2;
-  struct rf_code_range *fresh = rf_pages(wanted * sizeof *fresh);
-  if (!fresh) return NULL;
-  capacity[turn] = wanted;
-  return tables[turn] = fresh;
-}
-
-static void publish_callers(void) {
-  if (!rf_pace_active() || !state.count) return;
-  struct rf_code_range *ranges = room_for_callers();
-  if (!ranges) return;
-  size_t count = 0;
-  for (uint32_t i = 0; i < state.count; i++)
-    if (state.traced[i].address)
-      ranges[count++] =
-          (struct rf_code_range){state.traced[i].address, state.traced[i].address + state.traced[i].size, i};
-  sort(ranges, count, sizeof *ranges, by_address);
-  rf_callers_publish(ranges, count);
-}
-
-static void publish(void) {
-  uint64_t mask = take_ids();
-  rf_calls_set_function_count(state.count);
-  publish_callers();
-  settle_countdowns();
-  give_ids(mask);
-}
-
 void rf_select_sweep(bool relocated) {
   meet_modules();
-  if (!rf_pattern_count(state.wanted) && !state.command_count) return;
+  if (!rf_wishes_any()) return;
   const char *problem = rf_patch_open();
   if (problem) {
     rf_record_unavailable("functions", problem);
@@ -983,16 +564,16 @@ void rf_select_sweep(bool relocated) {
   }
   rf_modules_visit(look_for_collector, NULL);
   rf_modules_visit(sweep_module, &relocated);
-  publish();
+  rf_traced_publish();
   if (!state.dry) rf_patch_commit(write_failed, NULL);
   rf_patch_close();
-  update_unmatched();
+  rf_wishes_update_unmatched();
 }
 
 /* ---- changes while the process runs ---- */
 
 static bool change_module(void *user, const struct rf_module *module) {
-  struct command *command = user;
+  struct rf_command *command = user;
   struct seen_module *seen = seen_as(module);
   if (!seen || !rf_pattern_wants_module(command->set, module->name)) return true;
   /* The newest may be in the loader's hands still. */
@@ -1006,76 +587,25 @@ static bool change_module(void *user, const struct rf_module *module) {
   return true;
 }
 
-static bool is_text(const struct command *command, const char *pattern) {
-  return !strcmp(rf_pattern_text(command->set, 0), pattern);
-}
-
-/* In the place of an earlier one with the same pattern. */
-static struct command *new_command(bool add, const char *pattern, char *error, size_t error_bytes) {
-  struct command fresh = {.set = rf_pattern_set_new(), .add = add};
-  if (!fresh.set || rf_pattern_add(fresh.set, pattern, error, error_bytes) < 0) {
-    if (fresh.set) rf_pattern_set_free(fresh.set);
-    return NULL;
-  }
-  for (size_t i = 0; i < state.command_count; i++) {
-    if (!is_text(&state.commands[i], pattern)) continue;
-    fresh.unmatched = state.commands[i].unmatched;
-    rf_pattern_set_free(state.commands[i].set);
-    memmove(&state.commands[i], &state.commands[i + 1], (state.command_count - i - 1) * sizeof fresh);
-    state.command_count--;
-    break;
-  }
-  struct command *list = grow(state.commands, state.command_count, &state.command_capacity, sizeof *list);
-  if (!list) return NULL;
-  state.commands = list;
-  list[state.command_count] = fresh;
-  return &list[state.command_count++];
-}
-
-static void tell_unmatched(struct command *command, struct rf_select_change *change) {
-  const char *pattern = rf_pattern_text(command->set, 0);
-  struct rf_nearest_names *names = rf_nearest_names_new(pattern);
-  if (!names) return;
-  look_for_near_names(&names, 1);
-  strncpy(change->nearest, rf_nearest_names_result(names), sizeof change->nearest - 1);
-  if (!command->unmatched) command->unmatched = record_unmatched(pattern, names);
-  rf_nearest_names_free(names);
-}
-
-static void add_functions(struct command *command, struct rf_select_change *change) {
+static void add_functions(struct rf_command *command, struct rf_select_change *change) {
   rf_modules_visit(look_for_collector, NULL);
   rf_modules_visit(change_module, command);
   if (!command->hits)
-    tell_unmatched(command, change);
+    rf_wishes_tell_unmatched(command, change->nearest, sizeof change->nearest);
   else
-    withdraw_unmatched(&command->unmatched);
+    rf_unmatched_withdraw(&command->unmatched);
 }
 
-static bool has_name(struct rf_pattern_set *set, const struct rf_traced *traced) {
-  if (rf_pattern_match(set, traced->module, traced->name) >= 0) return true;
-  for (const char *name = traced->aliases; name && *name;) {
-    char one[NAME_BYTES];
-    size_t length = strcspn(name, "\n");
-    if (length < sizeof one) {
-      memcpy(one, name, length);
-      one[length] = '\0';
-      if (rf_pattern_match(set, traced->module, one) >= 0) return true;
-    }
-    name += length + (name[length] == '\n');
-  }
-  return false;
-}
-
-static void remove_functions(struct command *command, struct rf_select_change *change) {
-  for (uint32_t id = 0; id < state.count; id++) {
-    struct rf_traced *traced = &state.traced[id];
-    if (!traced->address || !has_name(command->set, traced)) continue;
+static void remove_functions(struct rf_command *command, struct rf_select_change *change) {
+  for (uint32_t id = 0; id < rf_traced_count(); id++) {
+    const struct rf_traced *traced = rf_traced_at(id);
+    if (!traced->address || !rf_wishes_name(command->set, traced)) continue;
     command->hits++;
     if (traced->gone) {
       change->unchanged++;
       continue;
     }
-    set_gone(traced, RF_FUNCTION_REMOVED);
+    rf_traced_set_gone(id, RF_FUNCTION_REMOVED);
     rf_patch_restore(id);
     change->changed++;
   }
@@ -1085,51 +615,17 @@ const char *rf_select_change(bool add, const char *pattern, struct rf_select_cha
   static char error[512];
   const char *problem = state.process_refusal ? state.process_refusal : rf_patch_open();
   if (problem) return problem;
-  struct command *command = new_command(add, pattern, error, sizeof error);
+  struct rf_command *command = rf_wishes_command(add, pattern, error, sizeof error);
   if (command) {
     rf_full_start();
     meet_modules();
     state.change = change;
     (add ? add_functions : remove_functions)(command, change);
     state.change = NULL;
-    publish();
+    rf_traced_publish();
     change->edits = rf_patch_export(&change->edit_count);
     if (state.process_refusal) problem = state.process_refusal;
   }
   rf_patch_close();
   return command ? problem : error;
-}
-
-/* ---- named blocks: ids without code ---- */
-
-static uint32_t named_before(const char *name) {
-  for (uint32_t i = 0; i < state.count; i++)
-    if (state.traced[i].path == block_module && !strcmp(state.traced[i].name, name)) return i;
-  return UINT32_MAX;
-}
-
-static uint32_t add_named(const char *name) {
-  uint32_t id = named_before(name);
-  if (id != UINT32_MAX) return id;
-  if (!rf_sites) rf_sites = rf_pages(RF_MOST_FUNCTIONS * sizeof *rf_sites);
-  struct rf_traced *list = grow(state.traced, state.count, &state.traced_capacity, sizeof *list);
-  if (!list || !rf_sites || state.count >= RF_MOST_FUNCTIONS) return UINT32_MAX;
-  state.traced = list;
-  list[state.count] = (struct rf_traced){
-      .name = rf_strdup(name), .path = block_module, .module = block_module, .full.flags = RF_FUNCTION_BLOCK};
-  if (!list[state.count].name || !record_function(&list[state.count])) return UINT32_MAX;
-  rf_calls_set_function_count(++state.count);
-  return state.count - 1;
-}
-
-uint32_t rf_select_add_named(const char *name) {
-  uint64_t mask = take_ids();
-  uint32_t id = add_named(name);
-  give_ids(mask);
-  return id;
-}
-
-void rf_select_record_again(void) {
-  ids = (struct rf_lock){0}; /* whoever held it is not in the child */
-  for (uint32_t i = 0; i < state.count; i++) record_function(&state.traced[i]);
 }

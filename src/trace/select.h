@@ -11,8 +11,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RF_MOST_FUNCTIONS (1u << 18)
-
 struct rf_options;
 
 /* A matched function that carries rules: by the sets that its patterns stand for. */
@@ -61,10 +59,3 @@ struct rf_select_change {
  * beats an earlier one. They keep their ids and figures when they come back. NULL, or why nothing was done
  * (valid until the next change). No jump is written. */
 const char *rf_select_change(bool add, const char *pattern, struct rf_select_change *change);
-/* The id of a named block of refunc.h, made when it is new: recorded among the functions, but without code.
- * UINT32_MAX without room. Any thread, signal-safe; waits while another thread patches a module. */
-uint32_t rf_select_add_named(const char *name);
-/* In a forked child with a new recording: records the functions again under the same ids. */
-void rf_select_record_again(void);
-/* How many functions are timed. */
-uint32_t rf_select_count(void);
