@@ -37,6 +37,7 @@ __attribute__((noreturn)) static void leave(struct output *output) { __builtin_l
 
 static void take(const char *piece, size_t length, void *user) {
   struct output *output = user;
+  if (length == 0) return; /* then there is no piece either */
   if (length >= output->size - output->length) leave(output);
   memcpy(output->buffer + output->length, piece, length);
   output->length += length;

@@ -281,7 +281,7 @@ static void feed_mangled(struct rf_nearest_names *nearest, const char *symbol) {
 
 void rf_nearest_names_feed(struct rf_nearest_names *nearest, const char *symbol) {
   size_t length = rf_symbol_base_length(symbol);
-  if (rf_symbol_is_cold(symbol) || nearest->length == 0) return;
+  if (!nearest || nearest->length == 0 || rf_symbol_is_cold(symbol)) return;
   if (!rf_name_is_mangled(symbol)) {
     rf_nearest_take_plain(nearest, symbol, length);
     return;

@@ -1,4 +1,5 @@
-/* Lines of text: up to an empty line patterns, then symbols that meet them, each alone and all as a set. */
+/* Lines of text: up to an empty line patterns, then symbols that meet them, each alone and all as a set;
+ * likewise for the names that are near to them. */
 // sources: src/elf/*.c src/base/*.c src/arch/x86_64/clone.S src/arch/x86_64/stack.S
 // libraries: -lyaml -liberty -llzma
 #include <stdint.h>
@@ -24,7 +25,8 @@ static void mark(void *user, size_t index) {
 
 struct state {
   struct rf_pattern_set *all, *single[PATTERNS];
-  struct rf_nearest_names *nearest;
+  struct rf_nearest_names *nearest[PATTERNS], *together[PATTERNS];
+  struct rf_nearest_search *search;
 };
 
 static void add_pattern(struct state *state, const char *text) {
@@ -40,7 +42,8 @@ static void add_pattern(struct state *state, const char *text) {
   state->single[index] = rf_pattern_set_new();
   HOLDS(rf_pattern_add(state->single[index], text, error, sizeof error) == 0);
   HOLDS(strcmp(rf_pattern_text(state->all, count), rf_pattern_text(state->single[index], 0)) == 0);
-  if (!state->nearest) state->nearest = rf_nearest_names_new(text);
+  state->nearest[index] = rf_nearest_names_new(text);
+  state->together[index] = rf_nearest_names_new(text);
 }
 
 /* A set decides for each pattern what it decides alone. */
@@ -58,7 +61,18 @@ static void meet(struct state *state, const char *symbol) {
     if (alone && first < 0) first = i;
   }
   HOLDS(rf_pattern_match(state->all, "libfuzz.so.1", symbol) == first);
-  rf_nearest_names_feed(state->nearest, symbol);
+  for (int i = 0; i < PATTERNS; i++) rf_nearest_names_feed(state->nearest[i], symbol);
+  rf_nearest_search_feed(state->search, symbol);
+}
+
+static void check_nearest(struct state *state) {
+  for (int i = 0; i < PATTERNS; i++) {
+    HOLDS(strcmp(rf_nearest_names_result(state->nearest[i]), rf_nearest_names_result(state->together[i])) ==
+          0);
+    rf_nearest_names_free(state->nearest[i]);
+    rf_nearest_names_free(state->together[i]);
+  }
+  rf_nearest_search_free(state->search);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -66,15 +80,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   char *text = strndup((const char *)data, size), *rest = text, *line;
   bool symbols = false;
   for (int i = 0; i < 64 && (line = strsep(&rest, "\n")); i++) {
-    if (!symbols && !*line)
+    if (!symbols && !*line) {
       symbols = true;
-    else if (symbols)
+      state.search = rf_nearest_search_new(state.together, PATTERNS);
+      HOLDS(state.search);
+    } else if (symbols)
       meet(&state, line);
     else
       add_pattern(&state, line);
   }
-  rf_nearest_names_result(state.nearest);
-  rf_nearest_names_free(state.nearest);
+  check_nearest(&state);
   for (int i = 0; i < PATTERNS; i++) rf_pattern_set_free(state.single[i]);
   rf_pattern_set_free(state.all);
   free(text);
