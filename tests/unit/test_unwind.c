@@ -137,7 +137,8 @@ static bool whole(const struct seen *seen) {
  * goes on, to the end, unless the thread was interrupted in that frame. Where theirs gets lost (at the
  * instructions with which libgcc leaves for an exception's handler, whatever is on the stack), ours must say
  * so, or end as theirs does. At the first instruction of a landing pad where a new row of rules begins, both
- * of theirs are a row behind: there ours alone reaches the thread's first frame. */
+ * of theirs are a row behind, and what they make of the stack is nothing: there ours alone reaches the
+ * thread's first frame. */
 static void same(const struct seen *ours, const struct seen *theirs, size_t limit) {
   size_t a = ours->count < limit ? ours->count : limit, b = theirs->count < limit ? theirs->count : limit;
   bool fine, lost = limit > ours->count && !whole(theirs);
@@ -145,7 +146,7 @@ static void same(const struct seen *ours, const struct seen *theirs, size_t limi
   if (limit == 1)
     fine = true;
   else if (lost && !ours->truncated && whole(ours))
-    fine = ++alone < 10;
+    fine = ++alone < 10, a = b = 1;
   else if (lost)
     fine = ours->truncated || ours->count == theirs->count;
   else
@@ -243,7 +244,7 @@ static __attribute__((noinline)) void look(struct draw *draw) {
 
 static void *look_at_many(void *argument) {
   long wanted = *(long *)argument;
-  struct draw draw = {.state = 88172645463325252ull + (uint64_t)wanted, .visit = look};
+  struct draw draw = {.state = 88172645463325252ull + (uint64_t)wanted, .visit = look, .wide = 1};
   start();
   while (checked < wanted) shapes_next(&draw, 6 + (int)(shapes_random(&draw) % 30));
   fprintf(stderr, "%ld stacks, %ld by libgcc, %ld joined the last one, %ld seals held later, %ld differ\n",

@@ -2,6 +2,8 @@
 #include "shapes.h"
 
 #include <alloca.h>
+#include <link.h>
+#include <pthread.h>
 #include <search.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -25,8 +27,10 @@ __attribute__((noinline)) long shapes_next(struct draw *draw, int depth) {
   uint64_t number = shapes_random(draw);
   if (depth <= 0 || number % 8 == 0) draw->visit(draw);
   if (depth <= 0) return (long)(number & 0xff);
-  unsigned pick = (unsigned)(number >> 8) % (shapes_c_count + shapes_cpp_count);
-  shape *next = pick < shapes_c_count ? shapes_c[pick] : shapes_cpp[pick - shapes_c_count];
+  unsigned c = shapes_c_count - (draw->wide ? 0 : SHAPES_C_WIDE),
+           cpp = shapes_cpp_count - (draw->wide ? 0 : SHAPES_CPP_WIDE);
+  unsigned pick = (unsigned)(number >> 8) % (c + cpp);
+  shape *next = pick < c ? shapes_c[pick] : shapes_cpp[pick - c];
   long result = next(draw, depth - 1);
   if (number >> 32 & 1) result += shapes_next(draw, depth / 2 - 1);
   return result + 1; /* no tail call */
@@ -136,6 +140,55 @@ SHAPE searches(struct draw *draw, int depth) {
   return found ? *found : 0;
 }
 
+/* libc's recursion over a tree calls back from its own depth. */
+static void walk(const void *node, VISIT which, void *with) {
+  struct compared *compared = with;
+  (void)node;
+  if (which == leaf && compared->calls++ == 0)
+    compared->draw->sink += shapes_next(compared->draw, compared->depth);
+}
+
+static int compare_addresses(const void *a, const void *b) { return a < b ? -1 : a > b; }
+
+static void leave(void *node) { (void)node; }
+
+SHAPE walks_a_tree(struct draw *draw, int depth) {
+  static const char keys[7] = {0};
+  struct compared with = {draw, depth, 0};
+  void *root = NULL;
+  for (size_t i = 0; i < sizeof keys; i++) tsearch(&keys[i * 3 % 7], &root, compare_addresses);
+  twalk_r(root, walk, &with);
+  tdestroy(root, leave);
+  return with.calls;
+}
+
+static int in_module(struct dl_phdr_info *info, size_t size, void *with) {
+  struct compared *compared = with;
+  (void)info, (void)size;
+  if (compared->calls++ == 2) compared->draw->visit(compared->draw);
+  return compared->calls > 3;
+}
+
+SHAPE asks_for_modules(struct draw *draw, int depth) {
+  struct compared with = {draw, depth, 0};
+  return dl_iterate_phdr(in_module, &with) + shapes_next(draw, depth / 2);
+}
+
+static void first_time(void) {
+  struct compared *with = comparing;
+  with->draw->sink += shapes_next(with->draw, with->depth);
+  comparing = with;
+}
+
+SHAPE once_only(struct draw *draw, int depth) {
+  pthread_once_t once = PTHREAD_ONCE_INIT;
+  struct compared with = {draw, depth, 0}, *outer = comparing;
+  comparing = &with;
+  pthread_once(&once, first_time);
+  comparing = outer;
+  return depth;
+}
+
 static __thread struct compared *volatile signalled; /* raise() is declared not to come back into this file */
 
 static void handler(int number) {
@@ -213,5 +266,8 @@ shape *const shapes_c[] = {
     shape_frame_pointer_only,
     shape_cfa_in_r12,
     shape_far,
+    walks_a_tree,
+    asks_for_modules,
+    once_only,
 };
 const unsigned shapes_c_count = sizeof shapes_c / sizeof shapes_c[0];

@@ -14,6 +14,7 @@ struct draw {
   uint64_t state;
   void (*visit)(struct draw *draw); /* looks at the stack */
   long sink;                        /* keeps values alive across calls */
+  int wide;                         /* shapes of the whole list, else of the usual ones */
   int record;                       /* of shape_entry's records */
 };
 
@@ -25,6 +26,7 @@ uint64_t shapes_random(struct draw *draw);
 
 extern shape *const shapes_c[], *const shapes_cpp[];
 extern const unsigned shapes_c_count, shapes_cpp_count;
+enum { SHAPES_C_WIDE = 3, SHAPES_CPP_WIDE = 2 }; /* the last ones: only where draw.wide is set */
 
 /* shapes_asm.S */
 shape shape_pushes_anywhere, shape_expression, shape_entry, shape_frame_pointer_only, shape_cfa_in_r12,

@@ -3,9 +3,13 @@
 
 #include <algorithm>
 #include <functional>
+#include <list>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <ostream>
 #include <stdexcept>
+#include <streambuf>
 #include <string>
 #include <vector>
 
@@ -109,7 +113,48 @@ SHAPE once(struct draw *draw, int depth) {
   return result;
 }
 
+/* Called from inside libstdc++'s shared library: a stream's buffer that is full, and an exception that
+ * crosses it. */
+struct Full : std::streambuf {
+  struct draw *draw;
+  int depth;
+  Full(struct draw *given, int left) : draw(given), depth(left) {}
+  int_type overflow(int_type c) override {
+    draw->sink += shapes_next(draw, depth);
+    if (shapes_random(draw) % 2) throw std::length_error("full");
+    return c;
+  }
+};
+
+SHAPE streams(struct draw *draw, int depth) {
+  Full buffer(draw, depth / 2);
+  std::ostream stream(&buffer);
+  stream << 1;
+  stream.clear();
+  stream.exceptions(std::ios::badbit);
+  try {
+    stream << 2.5;
+  } catch (const std::exception &) {
+    return shapes_next(draw, depth / 3);
+  }
+  return 1;
+}
+
+/* A destructor that runs while libstdc++ takes a container apart, and a comparison in a sorted list. */
+SHAPE lists(struct draw *draw, int depth) {
+  std::list<int> list = {3, 1, 2};
+  int calls = 0;
+  list.sort([&](int a, int b) {
+    if (++calls == 1) draw->sink += shapes_next(draw, depth / 2);
+    return a < b;
+  });
+  std::vector<std::shared_ptr<Visits>> kept(2);
+  kept[1] = std::make_shared<Visits>(Visits{draw, depth / 3});
+  return list.front();
+}
+
 } // namespace
 
-shape *const shapes_cpp[] = {catches, rethrows, virtual_call, function_object, std_sort, map_of, once};
+shape *const shapes_cpp[] = {catches, rethrows, virtual_call, function_object, std_sort, map_of,
+                             once,    streams,  lists};
 const unsigned shapes_cpp_count = sizeof shapes_cpp / sizeof shapes_cpp[0];
