@@ -53,6 +53,7 @@ static bool copy_once(struct rf_tally *copy, const struct rf_slot *slot, uint64_
   copy->sums.weights = read_now(&slot->weights);
   copy->sums.weight_squares = read_now(&slot->weight_squares);
   copy->sums.inner_weights = read_now(&slot->inner_weights);
+  copy->sums.endless_weights = read_now(&slot->endless_weights);
   copy->sums.sum = (unsigned __int128)read_now(&slot->sum_high) << 64 | read_now(&slot->sum);
   copy->sums.sum_outer = read_now(&slot->sum_outer);
   copy->sums.squares = (unsigned __int128)read_now(&slot->square_high) << 64 | read_now(&slot->square_low);
@@ -68,6 +69,7 @@ static void add_sums(struct rf_tally_sums *to, const struct rf_tally_sums *from)
   to->weights += from->weights;
   to->weight_squares += from->weight_squares;
   to->inner_weights += from->inner_weights;
+  to->endless_weights += from->endless_weights;
   to->sum += from->sum;
   to->sum_outer += from->sum_outer;
   to->squares += from->squares;
@@ -126,6 +128,7 @@ void rf_tally_subtract(struct rf_tally *tally, const struct rf_packed_tally *bef
   take_off(&now->weights, then->weights);
   take_off(&now->weight_squares, then->weight_squares);
   take_off(&now->inner_weights, then->inner_weights);
+  take_off(&now->endless_weights, then->endless_weights);
   take_off_sum(&now->sum, then->sum);
   take_off_sum(&now->sum_outer, then->sum_outer);
   take_off_sum(&now->squares, then->squares);
@@ -188,10 +191,12 @@ static void fill_moments(const struct rf_tally *tally, struct rf_tally_scale sca
   double n = (double)tally->sums.weights, mean = (double)tally->sums.sum / n, units = deviation(tally);
   double outermost = n - fmin((double)tally->sums.inner_weights, n);
   /* Drawn gaps add up to their mean only in the long run: what is left of that is scaled away. */
-  double calls = (double)tally->sums.ended, outer = (double)tally->sums.sum_outer - scale.inside * outermost;
+  double calls = (double)tally->sums.ended, stood_for = n + (double)tally->sums.endless_weights;
+  double outer = (double)tally->sums.sum_outer - scale.inside * outermost;
   stats->mean_s = seconds(scale, mean);
   stats->total_s =
-      outer > 0 ? outer * scale.unit_s * (tally->sums.weights == tally->sums.timed ? 1 : calls / n) : 0;
+      outer > 0 ? outer * scale.unit_s * (tally->sums.weights == tally->sums.timed ? 1 : calls / stood_for)
+                : 0;
   stats->stddev_s = units * scale.unit_s;
   stats->ci95_ratio = confidence(tally, mean - scale.inside, units);
   stats->min_s =

@@ -12,7 +12,7 @@
 
 struct rf_tally_sums {
   uint64_t ended, timed; /* calls that have ended; those that were timed */
-  uint64_t weights, weight_squares, inner_weights;
+  uint64_t weights, weight_squares, inner_weights, endless_weights;
   unsigned __int128 sum, sum_outer, squares;
   uint64_t min, max; /* UINT64_MAX and 0: told by the buckets */
 };

@@ -21,14 +21,16 @@ struct rf_edges;
 struct rf_unwind_cache;
 
 struct rf_thread {
-  uint32_t slot_capacity; /* 0: new, or wiped by a fork: take the slow path */
+  uint32_t slot_capacity; /* 0: new, wiped by a fork, or to look at its gaps: take the slow path */
   uint32_t tid;
   struct rf_slot **slots;          /* by function id; NULL: first call of it on this thread */
   uintptr_t stack_low, stack_high; /* the stack that libc or the kernel gave the thread */
   uintptr_t countdowns; /* distance from rf_no_countdowns to the thread's countdowns in the recording; 0:
-                           wiped, none */
+                           wiped, none, or to look at its gaps */
   struct rf_thread_entry *entry;  /* in the recording; NULL: wiped */
   struct rf_slot **known_slots;   /* by function id, also those of the entry's earlier owners */
+  uint32_t slot_room;             /* of slots and known_slots; slot_capacity, mostly */
+  uintptr_t own_countdowns;       /* countdowns, mostly */
   char *first_chunk;              /* call records */
   struct rf_heap_counters *heap;  /* its entry's; NULL: the heap does not count on this thread (yet) */
   uint64_t heap_next;             /* an allocation that brings alloc_bytes above it is looked at closely */
@@ -42,6 +44,7 @@ struct rf_thread {
   struct rf_heap_thread *heap_private; /* sampling and site state of src/heap */
   uint64_t window_start, window_cost;  /* timing.budget, see trace/pace.h: cycles */
   uint64_t least_interval, random;
+  uint32_t look_next;                /* the function whose gap is looked at next */
   uint64_t walk_cost, window_walks;  /* of a walk for callers, smoothed; of all in this window; in cycles:
                                         trace/callers_walk.h */
   uint32_t walk_scale;               /* doublings of the time that a walk stands for */

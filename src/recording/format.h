@@ -246,6 +246,8 @@ struct rf_slot {
   uint64_t
       room[RF_ROOMS]; /* the writer's: time in long gaps that calls merely counted may have taken, cycles */
   uint64_t gpu_time_ns, gpu_busy_ns; /* system: looks at the GPUs while it ran, as in the header */
+  uint64_t unwound_weights,
+      endless_weights; /* sums over the unwound calls; over those of them without a duration */
 };
 
 /* Of all recorded durations. */

@@ -126,6 +126,24 @@ void rf_threads_settle(void) {
     if (thread->tid != mine && owner_is_gone(thread, mine)) hooks.taken_over(thread);
 }
 
+/* In this order: a call that finds no countdown finds no capacity either, but for the instant between the
+ * two, in which one that was not drawn may count as if it were. */
+void rf_threads_want_look(void) {
+  struct rf_thread *thread = registry ? __atomic_load_n(&registry->first, __ATOMIC_ACQUIRE) : NULL;
+  for (; thread; thread = thread->next) {
+    if (!thread->own_countdowns) continue;
+    __atomic_store_n(&thread->countdowns, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&thread->slot_capacity, 0, __ATOMIC_RELEASE);
+  }
+}
+
+bool rf_threads_look_wanted(struct rf_thread *thread) {
+  if (!thread->slot_room || __atomic_load_n(&thread->slot_capacity, __ATOMIC_ACQUIRE)) return false;
+  thread->countdowns = thread->own_countdowns;
+  __atomic_store_n(&thread->slot_capacity, thread->slot_room, __ATOMIC_RELEASE);
+  return true;
+}
+
 /* The newest entries first, since short threads come and go there; then some at a moving place. */
 static struct rf_thread *find_dead(uint32_t my_tid) {
   struct rf_thread *thread = registry->first;
@@ -148,7 +166,8 @@ static void add_countdowns(struct rf_thread *thread) {
   if (!countdowns) return;
   thread->entry->countdowns = rf_recording_ref(countdowns);
   thread->entry->countdown_count = count;
-  thread->countdowns = (uintptr_t)countdowns - (uintptr_t)rf_no_countdowns;
+  thread->own_countdowns = (uintptr_t)countdowns - (uintptr_t)rf_no_countdowns;
+  thread->countdowns = thread->own_countdowns;
 }
 
 bool rf_countdowns_start(uint32_t most) {
@@ -164,7 +183,7 @@ void rf_countdowns_settle(uint32_t capacity) {
   rf_countdown_capacity = capacity;
   settled = true;
   for (struct rf_thread *thread = rf_threads_first(); thread; thread = thread->next)
-    if (!thread->countdowns) add_countdowns(thread);
+    if (!thread->own_countdowns) add_countdowns(thread);
 }
 
 static struct rf_thread *new_thread(void) {
@@ -184,7 +203,7 @@ static struct rf_thread *new_thread(void) {
   thread->index = registry->count++;
   if (rf_no_countdowns && settled) add_countdowns(thread);
   thread->next = registry->first;
-  registry->first = thread;
+  __atomic_store_n(&registry->first, thread, __ATOMIC_RELEASE);
   return thread;
 }
 
@@ -192,8 +211,8 @@ static struct rf_thread *new_thread(void) {
  * known. */
 static void settle_former(struct rf_thread *thread) {
   hooks.taken_over(thread);
-  if (thread->slots) memset(thread->slots, 0, thread->slot_capacity * sizeof *thread->slots);
-  for (uint32_t i = 0; i < thread->slot_capacity; i++)
+  if (thread->slots) memset(thread->slots, 0, thread->slot_room * sizeof *thread->slots);
+  for (uint32_t i = 0; i < thread->slot_room; i++)
     if (thread->known_slots[i]) thread->known_slots[i]->depth = 0;
 }
 
@@ -218,7 +237,7 @@ static struct rf_thread *register_locked(void) {
   struct rf_thread *thread = find_dead(tid);
   if (!thread) thread = new_thread();
   if (!thread) return NULL;
-  if (!thread->slot_capacity && !rf_thread_reserve_slots(thread, 1)) return NULL;
+  if (!thread->slot_room && !rf_thread_reserve_slots(thread, 1)) return NULL;
   take_over(thread, tid);
   rf_tls.self = thread;
   return thread;
@@ -249,13 +268,13 @@ struct rf_thread *rf_thread_get(void) {
 }
 
 bool rf_thread_reserve_slots(struct rf_thread *thread, uint32_t count) {
-  if (count <= thread->slot_capacity) return true;
+  if (count <= thread->slot_room) return true;
   uint32_t capacity = 64;
   while (capacity < count) capacity *= 2;
   struct rf_slot **slots = rf_pages(2ul * capacity * sizeof *slots);
   if (!slots) return false;
   struct rf_slot **old = thread->slots;
-  uint32_t old_capacity = thread->slot_capacity;
+  uint32_t old_capacity = thread->slot_room;
   if (old) {
     memcpy(slots, old, old_capacity * sizeof *slots);
     memcpy(slots + capacity, thread->known_slots, old_capacity * sizeof *slots);
@@ -263,7 +282,9 @@ bool rf_thread_reserve_slots(struct rf_thread *thread, uint32_t count) {
   thread->slots = slots;
   thread->known_slots = slots + capacity;
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
-  thread->slot_capacity = capacity;
+  bool look_wanted = thread->slot_room && !thread->slot_capacity;
+  thread->slot_room = capacity;
+  if (!look_wanted) thread->slot_capacity = capacity;
   if (old) rf_pages_free(old, 2ul * old_capacity * sizeof *old);
   return true;
 }

@@ -39,6 +39,14 @@ bool rf_countdowns_start(uint32_t most);
 /* From now on that many: gives them to the threads registered so far. Before any counting stub can run. */
 void rf_countdowns_settle(uint32_t capacity);
 
+/*
+ * Has each thread's next call of any function that is counted or timed take the slow path, which looks at the
+ * thread's gaps (trace/pace.h). Two stores a thread, made by the sampler, so neither libc nor TLS is touched.
+ * rf_threads_look_wanted() tells the thread and takes the wish back.
+ */
+void rf_threads_want_look(void);
+bool rf_threads_look_wanted(struct rf_thread *thread);
+
 /* This thread's state, registered if it is new; NULL when nothing is recorded or memory ran out. Signal-safe:
  * blocks signals while it registers. Cost: a TLS load; about 10 us for a new thread. */
 struct rf_thread *rf_thread_get(void);

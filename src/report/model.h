@@ -260,9 +260,7 @@ struct rf_report {
 };
 
 /* Whether some of its calls were merely counted, so that a peak of the timed ones is a lower bound. */
-static inline bool rf_function_sampled(const struct rf_report_function *f) {
-  return f->timed_calls + f->unwound + f->open < f->calls;
-}
+static inline bool rf_function_sampled(const struct rf_report_function *f) { return !(f->ci95_ratio == 0); }
 
 /* A report of count opened recordings (at least one); the readers may be closed afterwards. */
 struct rf_report *rf_report_build(struct rf_reader *const *readers, size_t count);

@@ -29,7 +29,8 @@ struct accumulator {
   uint32_t mode;
   struct octave *octave[RF_OCTAVES];
   uint64_t entered, counted, sampled_calls; /* sampled_calls: on threads where at least one call was timed */
-  uint64_t durations, unwound, open, threads;
+  uint64_t durations, open, threads;
+  double unwound;                                    /* of all calls, told by those that were timed */
   double weight, sum_s, sum_outer_s, sum_self_s, m2; /* m2: weighted squared deviations from the mean */
   double min_s, max_s;
   bool self_unknown, total_unknown;
@@ -43,7 +44,7 @@ struct accumulator {
 struct moments {
   double weight, sum_s, m2;
   double timed;
-  double calls_with_samples;
+  uint64_t entered;
 };
 
 struct rf_function_merge {
@@ -242,9 +243,16 @@ static void add_heap_and_system(struct accumulator *a, const struct rf_slot *slo
 /* What the timed calls' weights leave to scale by: drawn gaps add up to their mean only in the long run. 1
  * when all were timed. */
 static double remaining_weight(const struct rf_slot *slot, uint64_t counted) {
-  if (!slot->entered || !slot->weights) return 1;
-  double ended = (double)slot->durations / (double)slot->entered;
-  return ((double)slot->entered + (double)counted) * ended / (double)slot->weights;
+  double calls = (double)slot->entered + (double)counted;
+  double endless = (double)slot->entered - (double)slot->durations - (double)slot->depth;
+  if ((double)slot->endless_weights > endless) endless = (double)slot->endless_weights;
+  double stood_for = (double)slot->weights + fmax(endless, 0) + (double)slot->depth;
+  return slot->entered && stood_for > 0 ? calls / stood_for : 1;
+}
+
+/* Recordings made before unwound calls had weights know their number only. */
+static double unwound_weights(const struct rf_slot *slot) {
+  return (double)(slot->unwound_weights ? slot->unwound_weights : slot->unwound);
 }
 
 /* How many calls of equal weight would say as much. */
@@ -264,7 +272,7 @@ static void add_slot(struct accumulator *a, const struct rf_reader *reader, cons
   a->effective += effective_calls(slot);
   if (slot->entered) a->sampled_calls += calls;
   a->durations += slot->durations;
-  a->unwound += slot->unwound;
+  a->unwound += weight * unwound_weights(slot);
   a->open += slot->depth;
   a->threads += slot->threads ? slot->threads : calls != 0;
   bool recursive = slot->sum_high || slot->sum != slot->sum_outer;
@@ -371,7 +379,7 @@ static void merge_one(struct rf_function_merge *merge, const struct accumulator 
   double scale = a->sampled_calls ? (double)calls / (double)a->sampled_calls : 1;
   f->calls += calls;
   f->timed_calls += a->durations;
-  f->unwound += a->unwound;
+  f->unwound += (uint64_t)llround(a->unwound);
   f->open += a->open;
   f->threads += a->threads;
   f->total_s += a->total_unknown ? NAN : scale * a->sum_outer_s;
@@ -380,6 +388,7 @@ static void merge_one(struct rf_function_merge *merge, const struct accumulator 
   f->max_s = rf_max_known(f->max_s, a->max_s);
   join_moments(&m->weight, &m->sum_s, &m->m2, scale * a->weight, scale * a->sum_s, scale * a->m2);
   m->timed += a->effective;
+  m->entered += a->entered;
   merge->report->sampled |= a->counted != 0;
   f->has_heap |= (a->flags & RF_FUNCTION_HEAP) != 0;
   f->has_system |= (a->flags & RF_FUNCTION_SYSTEM) != 0;
@@ -506,7 +515,7 @@ void rf_merge_functions(struct rf_function_merge *merge, const struct rf_reader 
 
 /* 95% interval of the mean over a random sample without replacement of timed among calls. */
 static double confidence(const struct rf_report_function *f, const struct moments *m) {
-  if (f->timed_calls + f->unwound + f->open >= f->calls) return 0;
+  if (m->entered >= f->calls) return 0;
   if (m->timed < 2 || !(f->mean_s > 0)) return NAN;
   double n = m->timed, share = n / (double)f->calls;
   return 1.96 * f->stddev_s / f->mean_s * sqrt((1 - share) / n);

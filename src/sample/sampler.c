@@ -40,6 +40,7 @@
 #define RETIRE_NS SECOND
 #define GONE_NS (SECOND / 50)
 #define LEAST_INTERVAL_NS 1000000
+#define LOOK_NS (SECOND / 20)
 
 enum wish { RUN, STOP, RETIRE }; /* retire: end, the last totals come later */
 
@@ -54,6 +55,7 @@ static struct {
   char *stack;
   int log_descriptor; /* in the app's table */
   int64_t interval_ns;
+  void (*want_look)(void);
 } sampler;
 
 /* ---- on the sampler's thread ---- */
@@ -92,13 +94,22 @@ static void write_through(void) {
   if (borrowed) rf_descriptors_give_back(sampler.log_descriptor);
 }
 
+/* At least LOOK_NS apart: each takes the app's threads a microsecond and more. */
+static void want_look(int64_t *when_ns) {
+  int64_t now_ns = rf_monotonic_ns();
+  if (!sampler.want_look || now_ns < *when_ns) return;
+  *when_ns = now_ns + LOOK_NS;
+  sampler.want_look();
+}
+
 static void loop(void) {
-  int64_t due_ns = rf_monotonic_ns(), second_ns = due_ns + SECOND;
+  int64_t due_ns = rf_monotonic_ns(), second_ns = due_ns + SECOND, look_ns = due_ns;
   for (;;) {
     due_ns = next_tick(due_ns);
     wait_until(due_ns);
     if (wish() != RUN) return;
     rf_schedule_tick();
+    want_look(&look_ns);
     if (rf_monotonic_ns() < second_ns) continue;
     second_ns = rf_monotonic_ns() + SECOND - sampler.interval_ns / 2;
     write_through();
@@ -164,6 +175,7 @@ static int start(const struct rf_sampler_plan *plan) {
   if (running()) return -EALREADY;
   sampler.prepared = rf_schedule_prepare(plan);
   if (!sampler.prepared) return -ENOSPC;
+  sampler.want_look = plan->want_look;
   sampler.interval_ns = plan->system ? plan->interval_ns : SECOND;
   if (sampler.interval_ns < LEAST_INTERVAL_NS) sampler.interval_ns = LEAST_INTERVAL_NS;
   sampler.wish = RUN;

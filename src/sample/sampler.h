@@ -21,8 +21,9 @@ struct rf_sampler_plan {
   int64_t interval_ns;
   bool cpu, memory, disk, network;
   enum rf_auto gpu;
-  bool system;                      /* false: only the recording's flush runs, once a second */
-  uint64_t rss_alert_bytes;         /* 0: none */
+  bool system;              /* false: only the recording's flush runs, once a second */
+  uint64_t rss_alert_bytes; /* 0: none */
+  void (*want_look)(void);  /* at ticks, 20 times a second at most, on the sampler's thread; may be NULL */
   const char *proc_root, *sys_root; /* "/proc", "/sys"; tests point elsewhere. Must outlive the sampler */
 };
 

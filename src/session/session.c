@@ -233,6 +233,7 @@ static void start_sampler(void) {
                                  .gpu = (enum rf_auto)rf_option_choice(o, RF_OPT_SYSTEM_GPU),
                                  .system = rf_option_on(o, RF_OPT_SYSTEM_ENABLED),
                                  .rss_alert_bytes = rf_option_bytes(o, RF_OPT_SYSTEM_RSS_ALERT),
+                                 .want_look = rf_threads_want_look,
                                  .proc_root = "/proc",
                                  .sys_root = "/sys"};
   int failed = rf_sampler_start(&plan);

@@ -81,7 +81,7 @@ static inline void note_edge(const struct rf_thread *thread, struct rf_record *r
 static inline bool credit_caller(struct rf_thread *thread, struct rf_record *record, uint64_t duration,
                                  uintptr_t rbp) {
   uint32_t caller = rf_caller_at(record->return_address);
-  struct rf_slot *callers = caller < thread->slot_capacity ? thread->slots[caller] : NULL;
+  struct rf_slot *callers = caller < thread->slot_room ? thread->slots[caller] : NULL;
   const struct rf_slot *slot =
       record->slot; /* whose depth tells recursion, as long as all its calls were timed */
   bool inner_known = !(slot->next & RF_RECORD_RECURSIVE) || slot->depth > 1 || !slot->counted;
@@ -101,48 +101,70 @@ static inline bool credit_caller(struct rf_thread *thread, struct rf_record *rec
   return false;
 }
 
-RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t clock, uintptr_t rbp) {
+/* Makes the call that lies in one that was merely counted an inner one: the depth knows timed ones only. */
+static inline void note_inner(struct rf_slot *slot, uint64_t weight, uint64_t plausible) {
+  if (slot->depth != 0) return;
+  slot->sum_outer -= weight * plausible;
+  slot->inner_weights += weight;
+  slot->next |= RF_RECORD_RECURSIVE;
+}
+
+/* flags: as the call had them; clock: in cycles; now: on the function's clock. */
+static inline __attribute__((always_inline)) void end_call(struct rf_record *record, uint32_t flags,
+                                                           uint64_t clock, uint64_t now, uintptr_t rbp,
+                                                           uint64_t *counter) {
   struct rf_thread *thread = rf_tls.self;
+  struct rf_slot *slot = record->slot;
+  uint64_t duration = now > record->start ? now - record->start : 0;
+  if (__builtin_expect(rf_edges_on, 0)) note_edge(thread, record, duration);
+  uint64_t weight = rf_weight(flags),
+           plausible = plausible_of(slot, flags, flags & RF_RECORD_FULL ? 0 : clock, duration);
+  bool inner = false;
+  if (LIKELY(!thread->thinning))
+    record[-1].child += duration + rf_probe_cycles.outside;
+  else
+    inner = credit_caller(thread, record, plausible, rbp);
+  rf_slot_add(slot, duration, plausible, record->child, counter, weight);
+  if (inner) note_inner(slot, weight, plausible);
+  if (flags & RF_RECORD_PACED) rf_pace(thread, slot, clock, flags);
+  record->flags = 0;
+  record->position = RF_RECORD_FREE;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  rf_tls.top = (char *)record;
+}
+
+/* Behind rf_exit_rare, which left the call as a usual one, unless it was the parent's. */
+static RF_PRESERVE_ALL __attribute__((noinline)) void
+end_prepared(struct rf_record *record, uint32_t flags, uint64_t clock, uint64_t now, uintptr_t rbp) {
+  struct rf_slot *slot = record->slot;
+  if (slot && !(record->flags & RF_RECORD_INHERITED)) {
+    end_call(record, flags, clock, now, rbp,
+             rf_slot_counter(slot, now > record->start ? now - record->start : 0));
+    return;
+  }
+  record->flags = 0;
+  record->position = RF_RECORD_FREE;
+  rf_tls.top = (char *)record;
+}
+
+RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t clock, uintptr_t rbp) {
   uint64_t now = clock;
   uint32_t flags = record->flags;
-  bool usual = !(flags & RARE_FLAGS) && rf_tls.top == (char *)(record + 1) && thread->slot_capacity;
-  if (LIKELY(usual)) {
-    if (flags & RF_RECORD_FULL) {
-      rf_full_exit(record, now);
-      now = record->body;
-    }
-    struct rf_slot *slot = record->slot;
-    uint64_t duration = now > record->start ? now - record->start : 0;
-    uint64_t *counter = rf_slot_counter(slot, duration);
-    if (LIKELY(counter)) {
-      if (__builtin_expect(rf_edges_on, 0)) note_edge(thread, record, duration);
-      uint64_t weight = rf_weight(flags),
-               plausible = plausible_of(slot, flags, flags & RF_RECORD_FULL ? 0 : clock, duration);
-      bool inner = false;
-      if (LIKELY(!thread->thinning))
-        record[-1].child += duration + rf_probe_cycles.outside;
-      else
-        inner = credit_caller(thread, record, plausible, rbp);
-      rf_slot_add(slot, duration, plausible, record->child, counter, weight);
-      if (inner && slot->depth == 0) {
-        /* No timed call of it is around, but one that was merely counted. */
-        slot->sum_outer -= weight * plausible;
-        slot->inner_weights += weight;
-        slot->next |= RF_RECORD_RECURSIVE;
-      }
-      if (flags & RF_RECORD_PACED) rf_pace(thread, slot, clock, flags);
-      record->flags = 0;
-      record->position = RF_RECORD_FREE;
-      __atomic_signal_fence(__ATOMIC_SEQ_CST);
-      rf_tls.top = (char *)record;
-      return;
-    }
-  } else if (flags & RF_RECORD_FULL) {
+  bool usual = !(flags & RARE_FLAGS) && rf_tls.top == (char *)(record + 1) && rf_tls.self->slot_room;
+  if (flags & RF_RECORD_FULL) {
     rf_full_exit(record, now);
     now = record->body;
   }
+  if (LIKELY(usual)) {
+    uint64_t *counter = rf_slot_counter(record->slot, now > record->start ? now - record->start : 0);
+    if (LIKELY(counter)) {
+      end_call(record, flags, clock, now, rbp, counter);
+      return;
+    }
+  }
   record->flags &= ~(uint32_t)RF_RECORD_FULL; /* it is done */
   rf_preserved_on_own_stack((uintptr_t)record, now, flags & RF_RECORD_FULL ? 0 : clock, rf_exit_rare);
+  if (!(flags & RF_RECORD_FOREIGN)) end_prepared(record, flags, clock, now, rbp);
 }
 
 static void make_octave(struct rf_slot *slot, uint32_t octave) {
@@ -161,31 +183,68 @@ static void add_duration(struct rf_slot *slot, uint64_t duration, uint64_t plaus
   rf_slot_add(slot, duration, plausible, child, rf_slot_counter(slot, duration), weight);
 }
 
+/*
+ * What a call took that an exception has left comes off its caller, as in credit_caller(); but its frames are
+ * gone, so there is no stack to walk, and the nearest timed call stands for a caller that is not timed.
+ */
+static bool credit_dead(const struct rf_thread *thread, struct rf_record *record, uint64_t duration,
+                        struct rf_record *below) {
+  uint32_t caller = rf_caller_at(record->return_address);
+  struct rf_slot *callers = caller < thread->slot_room ? thread->slots[caller] : NULL;
+  if (callers && rf_edges_on) rf_edge_add(record, caller, duration);
+  if (!callers && below) callers = below->slot;
+  if (callers) callers->sum_children += rf_callers_time(duration, rf_weight(record->flags));
+  return caller == record->id;
+}
+
+/* thread: the running one, if the record is its own. */
+static void end_marked(struct rf_thread *thread, struct rf_record *record) {
+  struct rf_slot *slot = record->slot;
+  uint32_t flags = record->flags;
+  uint64_t duration = record->body > record->start ? record->body - record->start : 0;
+  uint64_t plausible = plausible_of(slot, flags, flags & RF_RECORD_FULL ? 0 : record->body, duration);
+  struct rf_record *below = flags & RF_RECORD_FOREIGN ? NULL : rf_record_below(record);
+  bool inner = false;
+  note_edge(rf_tls.self, record, duration);
+  if (thread && thread->thinning)
+    inner = credit_dead(thread, record, plausible, below);
+  else if (below)
+    below->child += duration + rf_probe_cycles.outside;
+  add_duration(slot, duration, plausible, record->child, rf_weight(flags));
+  if (inner) note_inner(slot, rf_weight(flags), plausible);
+}
+
 /* Ends a call that will not return. With a mark of the personality its end is known, else it counts without a
  * duration. */
-static void close_dead(struct rf_record *record) {
+static void close_record(struct rf_thread *thread, struct rf_record *record) {
   struct rf_slot *slot = record->slot;
   if (slot && !(record->flags & RF_RECORD_INHERITED)) {
+    uint64_t weight = rf_weight(record->flags);
     slot->unwound++;
+    slot->unwound_weights += weight;
     if (record->flags & RF_RECORD_FULL) rf_full_drop(record);
     if (record->flags & RF_RECORD_UNWOUND) {
-      uint64_t duration = record->body > record->start ? record->body - record->start : 0;
-      note_edge(rf_tls.self, record, duration);
-      add_duration(slot, duration, duration, record->child, rf_weight(record->flags));
-      struct rf_record *below = record->flags & RF_RECORD_FOREIGN ? NULL : rf_record_below(record);
-      if (below) below->child += duration + rf_probe_cycles.outside;
-    } else if (slot->depth) {
-      slot->depth--;
+      end_marked(thread, record);
+    } else {
+      slot->endless_weights += weight;
+      if (slot->depth) slot->depth--;
+    }
+    if (thread && record->flags & RF_RECORD_PACED) {
+      thread->window_cost += (record->flags & RF_RECORD_UNWOUND ? 2 : 1) * RF_PACE_RARE * rf_pace_probe_cost;
+      rf_pace(thread, slot, rf_cycles(), record->flags);
     }
   }
   record->flags = 0;
   record->position = RF_RECORD_FREE;
 }
 
+/* Of another thread, or of another stack. */
+static void close_dead(struct rf_record *record) { close_record(NULL, record); }
+
 /* Frees the pile down to record, which stays. */
 static void close_above(struct rf_record *record) {
   struct rf_record *top = (struct rf_record *)rf_tls.top;
-  while (top && (top = rf_record_below(top)) && top != record) close_dead(top);
+  while (top && (top = rf_record_below(top)) && top != record) close_record(rf_tls.self, top);
 }
 
 static struct rf_slot *slot_for(struct rf_thread *thread, uint32_t id);
@@ -208,20 +267,17 @@ static void exit_foreign(struct rf_record *record, uint64_t now, uint64_t cycles
   rf_foreign_give(record);
 }
 
-static void exit_own(struct rf_record *record, uint64_t now, uint64_t cycles) {
+/* Leaves the call as a usual one, which its caller ends. */
+static void prepare_own(struct rf_record *record, uint64_t now) {
   close_above(record);
   struct rf_slot *slot = record->slot;
-  if (slot && !(record->flags & RF_RECORD_INHERITED)) {
-    uint64_t duration = now > record->start ? now - record->start : 0;
-    struct rf_record *below = rf_record_below(record);
-    if (below) below->child += duration + rf_probe_cycles.outside;
-    note_edge(rf_tls.self, record, duration);
-    add_duration(slot, duration, plausible_of(slot, record->flags, cycles, duration), record->child,
-                 rf_weight(record->flags));
-  }
-  record->flags = 0;
-  record->position = RF_RECORD_FREE;
-  rf_tls.top = (char *)record;
+  record->flags &= ~(uint32_t)RF_RECORD_UNWOUND; /* it has returned after all */
+  if (record->flags & RF_RECORD_PACED) rf_tls.self->window_cost += RF_PACE_RARE * rf_pace_probe_cost;
+  rf_tls.top = (char *)(record + 1);
+  if (!slot || record->flags & RF_RECORD_INHERITED) return;
+  uint64_t duration = now > record->start ? now - record->start : 0;
+  if (!rf_slot_counter(slot, duration))
+    rf_with_vectors_saved(make_octave, (uintptr_t)slot, rf_bucket_of(duration).octave);
 }
 
 /* cycles: what the time stamp counter says; 0: now is on another clock. */
@@ -231,7 +287,7 @@ void rf_exit_rare(struct rf_record *record, uint64_t now, uint64_t cycles) {
   if (record->flags & RF_RECORD_FOREIGN)
     exit_foreign(record, now, cycles);
   else
-    exit_own(record, now, cycles);
+    prepare_own(record, now);
   rf_tls.internal--;
 }
 
@@ -313,7 +369,7 @@ static struct rf_slot *new_slot(struct rf_thread *thread, uint32_t id) {
 }
 
 static struct rf_slot *find_slot(struct rf_thread *thread, uint32_t id) {
-  if (id >= thread->slot_capacity && !rf_thread_reserve_slots(thread, function_count)) return NULL;
+  if (id >= thread->slot_room && !rf_thread_reserve_slots(thread, function_count)) return NULL;
   struct rf_slot *slot = thread->known_slots[id];
   if (!slot) slot = new_slot(thread, id);
   if (!slot) return NULL;
@@ -324,7 +380,7 @@ static struct rf_slot *find_slot(struct rf_thread *thread, uint32_t id) {
 }
 
 static struct rf_slot *slot_for(struct rf_thread *thread, uint32_t id) {
-  if (id < thread->slot_capacity && thread->slots[id]) return thread->slots[id];
+  if (id < thread->slot_room && thread->slots[id]) return thread->slots[id];
   return (struct rf_slot *)rf_with_vectors_saved(find_slot, (uintptr_t)thread, id);
 }
 
@@ -344,7 +400,7 @@ static bool is_tail_call(uintptr_t position, const struct rf_record *rbx) {
 static void close_passed(uintptr_t position) {
   struct rf_record *top = (struct rf_record *)rf_tls.top, *below;
   while (top && (below = rf_record_below(top)) && below->position <= position) {
-    close_dead(below);
+    close_record(rf_tls.self, below);
     top = below;
   }
   rf_tls.top = (char *)top;
@@ -372,6 +428,7 @@ static struct rf_record *begin_foreign(uint32_t id, uintptr_t position, struct r
 static uintptr_t prepare(uint32_t id, uintptr_t position, struct rf_record *rbx) {
   struct rf_thread *thread = rf_tls.self;
   if (!thread->entry) thread = (struct rf_thread *)rf_with_vectors_saved(rf_thread_get, 0, 0);
+  if (thread && rf_threads_look_wanted(thread)) rf_pace_look(thread, id, function_count, rf_cycles());
   struct rf_slot *slot = thread ? slot_for(thread, id) : NULL;
   if (!slot) {
     dropped++;
@@ -383,8 +440,10 @@ static uintptr_t prepare(uint32_t id, uintptr_t position, struct rf_record *rbx)
     bool passed = below->position <= position && !is_tail_call(position, rbx);
     if (passed && on_signal_stack(position))
       own = false;
-    else if (passed)
+    else if (passed) {
       close_passed(position);
+      if (rf_pace_skips(thread, slot)) return RF_ENTER_BYPASS; /* a call of it ended just now */
+    }
   }
   if (!own) {
     struct rf_record *record = begin_foreign(id, position, rbx, slot);
@@ -413,7 +472,7 @@ static struct rf_slot *slot_slowly(struct rf_thread *thread, uint32_t id) {
 }
 
 struct rf_slot *rf_calls_slot(struct rf_thread *thread, uint32_t id) {
-  struct rf_slot *slot = id < thread->slot_capacity ? thread->slots[id] : NULL;
+  struct rf_slot *slot = id < thread->slot_room ? thread->slots[id] : NULL;
   return LIKELY(slot) ? slot : slot_slowly(thread, id);
 }
 

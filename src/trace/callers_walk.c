@@ -62,7 +62,7 @@ static struct callers look(const struct walk *walk, struct rf_record *record) {
     callers.inner |= caller == record->id;
     if (callers.found) continue;
     callers.found = true;
-    callers.nearest = caller < thread->slot_capacity ? thread->slots[caller] : NULL;
+    callers.nearest = caller < thread->slot_room ? thread->slots[caller] : NULL;
   }
   return callers;
 }

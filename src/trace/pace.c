@@ -10,6 +10,9 @@
   32 /* timed calls for each that one may stand for: seldom calls are all timed, and no single one decides a \
         sum */
 #define LONGEST_INTERVAL (1ull << 36)
+#define LOOKS 16
+#define LOOK_COST 4 /* cycles a function, those that have no gap included */
+#define STALE 32    /* times a gap's mean without a timed call: by chance once in e^32 gaps */
 #define MOST_WALK_SCALE 20
 #define FRACTION 16 /* bits behind the point of a drawn number */
 
@@ -31,20 +34,6 @@ static void adjust_walks(struct rf_thread *thread, uint64_t elapsed) {
   thread->window_walks = 0;
   if (share > budget_share / 4 && thread->walk_scale < MOST_WALK_SCALE) thread->walk_scale++;
   if (share < budget_share / 16 && thread->walk_scale > 0) thread->walk_scale--;
-}
-
-RF_PRESERVE_ALL void rf_pace_adjust(struct rf_thread *thread, uint64_t now) {
-  uint64_t elapsed = now - thread->window_start, interval = thread->least_interval;
-  if (elapsed > LONGEST_INTERVAL) elapsed = LONGEST_INTERVAL;
-  uint64_t share = share_of(thread->window_cost, elapsed), aim = budget_share - budget_share / 4;
-  thread->window_start = now;
-  thread->window_cost = 0;
-  adjust_walks(thread, elapsed);
-  if (share > 2 * aim) share = 2 * aim; /* no more than so much at a time, either way */
-  if (share < aim / 2) share = aim / 2;
-  interval = interval * share / aim;
-  if (interval < rf_pace_base_interval) interval = rf_pace_base_interval;
-  thread->least_interval = interval < LONGEST_INTERVAL ? interval : LONGEST_INTERVAL;
 }
 
 /* Smoothed, since a drawn gap is anything, and deaf to single long calls, behind which everything would be
@@ -95,8 +84,8 @@ static uint64_t draw_gap(struct rf_thread *thread, uint64_t weight) {
 }
 
 static int64_t *countdown_of(const struct rf_thread *thread, const struct rf_slot *slot) {
-  if (!thread->countdowns || slot->function >= rf_countdown_capacity) return NULL;
-  return (int64_t *)((uintptr_t)rf_no_countdowns + thread->countdowns) + slot->function;
+  if (!thread->own_countdowns || slot->function >= rf_countdown_capacity) return NULL;
+  return (int64_t *)((uintptr_t)rf_no_countdowns + thread->own_countdowns) + slot->function;
 }
 
 /* In place of what was left of an earlier gap, which says nothing of the calls to come. One exchange and one
@@ -120,12 +109,65 @@ RF_PRESERVE_ALL void rf_pace_nested(struct rf_slot *slot, uint64_t weight) {
   set_weight(slot, weight);
 }
 
+bool rf_pace_skips(const struct rf_thread *thread, const struct rf_slot *slot) {
+  int64_t *countdown = countdown_of(thread, slot);
+  return countdown && *countdown > 0 && --*countdown > 0;
+}
+
 #define LONG_GAP (1ull << 17) /* about 50 us: shorter calls are no trouble, whatever they stand for */
 
 /* A room is for gaps of one length and of up to four times it; the last for all longer ones. */
 static unsigned room_of(uint64_t cycles) {
   unsigned room = (unsigned)(bits_of(cycles) - bits_of(LONG_GAP)) / 2;
   return room < RF_ROOMS ? room : RF_ROOMS - 1;
+}
+
+/* Without a call that was timed; what long calls may have taken in it is told by later ones. */
+static void end_gap(struct rf_slot *slot, int64_t *countdown, uint64_t length) {
+  if (length >= LONG_GAP) slot->room[room_of(length)] += length;
+  set_gap(slot, countdown, 0);
+  set_weight(slot, 0);
+}
+
+/* asks: a call of the function has got to the entry. Where a gap is left, that was not by its end. */
+static void look_at(struct rf_thread *thread, uint32_t id, uint64_t now, bool asks) {
+  struct rf_slot *slot = thread->slots[id];
+  int64_t *countdown = slot ? countdown_of(thread, slot) : NULL;
+  if (!countdown || *countdown <= 0) return;
+  uint64_t weight = slot->next >> RF_RECORD_WEIGHT_SHIFT, seldom = STALE * weight * slot->spacing;
+  uint64_t length = now > slot->last_exit ? now - slot->last_exit : 0;
+  bool stale = length > (seldom > RF_PACE_WINDOW ? seldom : RF_PACE_WINDOW);
+  if (stale) slot->spacing = 0;
+  if (stale || asks) end_gap(slot, countdown, length);
+}
+
+void rf_pace_look(struct rf_thread *thread, uint32_t id, uint32_t count, uint64_t now) {
+  if (count > thread->slot_room) count = thread->slot_room;
+  for (uint32_t i = 0; i < count; i++) look_at(thread, i, now, i == id);
+  thread->window_cost += count * LOOK_COST;
+}
+
+/* At some functions in turn, so that a thread that times others need not wait for the sampler. */
+static void look_at_some(struct rf_thread *thread, uint64_t now) {
+  for (int n = 0; n < LOOKS; n++) {
+    if (thread->look_next >= thread->slot_room) thread->look_next = 0;
+    look_at(thread, thread->look_next++, now, false);
+  }
+}
+
+RF_PRESERVE_ALL void rf_pace_adjust(struct rf_thread *thread, uint64_t now) {
+  uint64_t elapsed = now - thread->window_start, interval = thread->least_interval;
+  if (elapsed > LONGEST_INTERVAL) elapsed = LONGEST_INTERVAL;
+  uint64_t share = share_of(thread->window_cost, elapsed), aim = budget_share - budget_share / 4;
+  thread->window_start = now;
+  thread->window_cost = 0;
+  adjust_walks(thread, elapsed);
+  if (share > 2 * aim) share = 2 * aim; /* no more than so much at a time, either way */
+  if (share < aim / 2) share = aim / 2;
+  interval = interval * share / aim;
+  if (interval < rf_pace_base_interval) interval = rf_pace_base_interval;
+  thread->least_interval = interval < LONGEST_INTERVAL ? interval : LONGEST_INTERVAL;
+  look_at_some(thread, now);
 }
 
 /* What of the wanted time the rooms of gaps that were as long have left. */
@@ -150,15 +192,22 @@ RF_PRESERVE_ALL uint64_t rf_pace_plausible(struct rf_slot *slot, uint64_t now, u
   return (gap + take_room(slot, body, whole - gap)) / weight + inside;
 }
 
-/* How many calls the next timed one is to stand for; under 2: all are timed. */
+/*
+ * How many calls the next timed one is to stand for; under 2: all are timed. A function's first calls, of
+ * which more are timed than the interval says, don't count: longer intervals would change nothing, and have
+ * others timed too seldom, and this one later.
+ */
 static uint64_t next_weight(struct rf_thread *thread, const struct rf_slot *slot, uint64_t spacing) {
-  uint64_t least = thread->least_interval, trusted = slot->durations / TRUST;
+  /* Drawing, and the jump at the gap's end that no processor foresees, take somewhat more than the probe
+   * itself (measured). */
+  uint64_t least = thread->least_interval, trusted = slot->durations / TRUST,
+           drawing = rf_pace_probe_cost + rf_pace_probe_cost / 4;
   uint64_t weight = least / spacing >> longness(slot, least);
   if (weight > trusted) {
-    weight = trusted;
-    /* A function's first calls are no reason to time others more seldom. */
     if (thread->window_cost >= rf_pace_probe_cost) thread->window_cost -= rf_pace_probe_cost;
+    return trusted < MOST_WEIGHT ? trusted : MOST_WEIGHT;
   }
+  if (weight >= 2) thread->window_cost += drawing;
   return weight < MOST_WEIGHT ? weight : MOST_WEIGHT;
 }
 
@@ -173,9 +222,6 @@ RF_PRESERVE_ALL void rf_pace_thin(struct rf_thread *thread, struct rf_slot *slot
     if (*countdown > 0) set_gap(slot, countdown, 0);
     return;
   }
-  /* Drawing, and the jump at the gap's end that no processor foresees, take somewhat more than the probe
-   * itself (measured). */
-  thread->window_cost += rf_pace_probe_cost + rf_pace_probe_cost / 4;
   thread->thinning = true;
   set_weight(slot, weight);
   set_gap(slot, countdown, draw_gap(thread, weight));

@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "arch/entry.h"
@@ -29,6 +30,8 @@ void rf_pace_start(uint32_t share, uint64_t probe_cost);
 int rf_pace_active(void);
 
 extern uint64_t rf_pace_base_interval, rf_pace_probe_cost;
+/* Probes that a call costs whose end takes the slow path; an unwinder that passes the entry takes as much. */
+#define RF_PACE_RARE 28
 #define RF_PACE_WINDOW (1ull << 21) /* cycles between looks at the share */
 
 /* 32 random bits (xorshift64*), independent of anything the app does. */
@@ -46,6 +49,17 @@ RF_PRESERVE_ALL void rf_pace_thin(struct rf_thread *thread, struct rf_slot *slot
                                   uint64_t weight);
 /* At the entry of a timed call of that weight, of a recursive function: draws the gap for calls in it. */
 RF_PRESERVE_ALL void rf_pace_nested(struct rf_slot *slot, uint64_t weight);
+/*
+ * Ends the gaps of functions that were called often when these were drawn, and have become seldom: without
+ * it, as many calls as there were in a microsecond would pass for minutes. At ticks of the sampler, on
+ * the thread itself. Whether a gap ends depends on what was only, so it does not bias anything. id: of the
+ * function whose call asks. It came without being drawn, so it stands for itself. count: of functions. Cost:
+ * 1 us, and 5 to 30 ns for each function that is thinned.
+ */
+void rf_pace_look(struct rf_thread *thread, uint32_t id, uint32_t count, uint64_t now);
+/* Where the gap was drawn after the stub let a call pass to the entry: counts the call in that gap, as the
+ * stub would have. False: it is to be timed. */
+bool rf_pace_skips(const struct rf_thread *thread, const struct rf_slot *slot);
 /* Sets the thread's interval by what its probes took in the window that ends now. */
 RF_PRESERVE_ALL void rf_pace_adjust(struct rf_thread *thread, uint64_t now);
 
@@ -62,7 +76,9 @@ RF_PRESERVE_ALL uint64_t rf_pace_plausible(struct rf_slot *slot, uint64_t now, u
 /* After a timed call of a paced function; flags: its record's. Cost: about 1 ns where calls come slowly. */
 static inline void rf_pace(struct rf_thread *thread, struct rf_slot *slot, uint64_t now, uint32_t flags) {
   thread->window_cost += rf_pace_probe_cost;
-  if (__builtin_expect(now - thread->window_start > RF_PACE_WINDOW, 0)) rf_pace_adjust(thread, now);
+  /* Signed, since a call that ends another one's record on its way has read the clock before that one. */
+  if (__builtin_expect((int64_t)(now - thread->window_start) > (int64_t)RF_PACE_WINDOW, 0))
+    rf_pace_adjust(thread, now);
   uint64_t apart = now - slot->last_exit;
   if (__builtin_expect(apart >= thread->least_interval && (flags | slot->next) >> RF_RECORD_WEIGHT_SHIFT == 0,
                        1))
