@@ -1,5 +1,7 @@
 /* See session.h. */
 #include "session/session.h"
+#include "session/exit_report.h"
+#include "session/heap.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -12,7 +14,6 @@
 #include <unistd.h>
 
 #include "arch/arch.h"
-#include "arch/entry.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -21,10 +22,7 @@
 #include "base/signals.h"
 #include "heap/allocator.h"
 #include "heap/counters.h"
-#include "heap/explain.h"
-#include "heap/foreign.h"
 #include "heap/jemalloc.h"
-#include "heap/leaks.h"
 #include "heap/modules.h"
 #include "heap/track.h"
 #include "recording/ancestry.h"
@@ -35,16 +33,15 @@
 #include "sample/sampler.h"
 #include "session/change.h"
 #include "session/describe.h"
+#include "session/exit_report.h"
 #include "session/functions.h"
+#include "session/heap.h"
 #include "session/identity.h"
 #include "session/machine.h"
 #include "session/second_start.h"
 #include "session/tool.h"
 #include "trace/call.h"
 #include "trace/thread_clock.h"
-#include "unwind/unwind.h"
-
-#define REPORT_DEADLINE_MS 10000
 
 static struct {
   struct rf_options *options;
@@ -162,65 +159,6 @@ static void record_process(void) {
   rf_identity_record(&session.identity, session.argument_count, session.arguments);
   rf_machine_record();
   record_options();
-}
-
-extern const char __ehdr_start[] __attribute__((visibility("hidden"))),
-    etext[] __attribute__((visibility("hidden")));
-
-static void start_tracking(enum rf_heap_mode mode) {
-  const struct rf_options *o = session.options;
-  struct rf_track_plan plan = {.mode = mode == RF_HEAP_EXACT     ? RF_TRACK_EXACT
-                                       : mode == RF_HEAP_SAMPLED ? RF_TRACK_SAMPLED
-                                                                 : RF_TRACK_NONE,
-                               .sample_bytes = rf_option_bytes(o, RF_OPT_HEAP_SAMPLE_BYTES),
-                               .sample_seed = rf_option_number(o, RF_OPT_HEAP_SAMPLE_SEED),
-                               .stack_depth = (uint32_t)rf_option_number(o, RF_OPT_HEAP_STACK_DEPTH)};
-  rf_unwind_hide((uintptr_t)__ehdr_start, (uintptr_t)etext);
-  if (rf_track_start(&plan)) return;
-  rf_record_unavailable("heap.sites", "no memory for the tables of sites and live blocks");
-  rf_log(RF_LOG_WARN, "heap.mode=counters instead of what was asked for: no memory for its tables");
-}
-
-static void record_allocator(void) {
-  char name[128];
-  rf_allocator_name(name, sizeof name);
-  rf_record_fact("heap.allocator", name);
-  if (session.no_jemalloc[0]) rf_record_unavailable("heap.allocator.jemalloc", session.no_jemalloc);
-}
-
-/* Said at the start, and again in forked children's recordings. */
-static void record_unseen(const char *module, const char *reason) {
-  char text[512];
-  snprintf(text, sizeof text, "%s\t%s", module, reason);
-  rf_record_fact("heap.unseen", text);
-}
-
-static bool heap_counts(void) {
-  return rf_option_choice(session.options, RF_OPT_HEAP_MODE) != RF_HEAP_OFF && !rf_foreign_blind();
-}
-
-static void record_heap(void) {
-  record_allocator();
-  rf_foreign_tell_unseen(record_unseen);
-  if (rf_option_choice(session.options, RF_OPT_HEAP_MODE) == RF_HEAP_OFF)
-    rf_record_unavailable("heap", "heap.mode is off");
-  else if (rf_foreign_blind())
-    rf_record_unavailable("heap", "the program's own allocator can't be hooked: see heap.unseen");
-}
-
-/* Before functions are patched for timing: what is hooked may be timed, too. */
-static void find_allocators(void) {
-  rf_allocator_learn();
-  bool counting = rf_option_choice(session.options, RF_OPT_HEAP_MODE) != RF_HEAP_OFF;
-  if (!session.check) rf_foreign_start(counting);
-}
-
-static void start_heap(void) {
-  record_heap();
-  if (heap_counts()) start_tracking((enum rf_heap_mode)rf_option_choice(session.options, RF_OPT_HEAP_MODE));
-  rf_heap_start(heap_counts());
-  if (rf_option_on(session.options, RF_OPT_HEAP_LEAK_CHECK) && rf_track_mode == RF_TRACK_NONE)
-    rf_log(RF_LOG_WARN, "heap.leak_check finds nothing here: it needs heap.mode=exact or sampled");
 }
 
 static void start_sampler(void) {
@@ -350,11 +288,11 @@ void rf_session_start(int argc, char **argv, char **envp) {
   if (session.active) {
     find_tool();
     rf_describe_environment(session.environment);
-    find_allocators();
+    rf_session_find_allocators(session.options, session.check);
     rf_functions_start(session.options, session.check, end_process);
     if (session.check) check_and_end();
     rf_change_offer();
-    start_heap();
+    rf_session_start_heap(session.options, session.no_jemalloc);
     on_exit(at_exit, NULL); /* first of all registered, so it runs last */
     at_quick_exit(at_quick_exit_last);
     start_sampler();
@@ -405,7 +343,7 @@ static bool forked(void) {
   rf_functions_record_again();
   rf_change_offer();
   rf_heap_modules_again();
-  record_heap();
+  rf_session_record_heap(session.options, session.no_jemalloc);
   rf_track_restart();
   rf_heap_inherit();
   rf_thread_get();
@@ -455,59 +393,6 @@ void rf_session_before_seccomp(void) {
 
 /* ---- finish ---- */
 
-static bool ends_with(const char *text, const char *ending) {
-  size_t length = strlen(text), tail = strlen(ending);
-  return length >= tail && !strcmp(text + length - tail, ending);
-}
-
-/* What the report is about: the run's folder when this is its root, else this process's recording. */
-static const char *report_source(void) {
-  bool folder = session.ancestry.is_root && session.ancestry.run_dir[0];
-  return folder ? session.ancestry.run_dir : rf_recording_path();
-}
-
-static void report_to_stderr(const char *source) {
-  char fd[16];
-  snprintf(fd, sizeof fd, "%d", rf_log_fd());
-  const char *arguments[] = {rf_tool_path(), "report", "--to-fd", fd, "--prefix", "refunc: ", source, NULL};
-  if (rf_log_fd() < 0) return;
-  rf_syscall(SYS_fcntl, rf_log_fd(), F_SETFD, 0);
-  rf_tool_run(arguments, session.environment, REPORT_DEADLINE_MS);
-  rf_syscall(SYS_fcntl, rf_log_fd(), F_SETFD, FD_CLOEXEC);
-}
-
-static void report_to_file(const char *pattern, const char *source) {
-  char path[1024];
-  struct rf_place_facts facts = place_facts();
-  if (rf_place_expand(path, sizeof path, pattern, &facts) != 0) {
-    rf_log(RF_LOG_ERROR, "refunc.report: '%s' gives no usable path", pattern);
-    return;
-  }
-  const char *format = ends_with(pattern, ".json") ? "json" : "text";
-  const char *arguments[] = {rf_tool_path(), "report", "--format", format, "--output", path, source, NULL};
-  rf_tool_run(arguments, session.environment, REPORT_DEADLINE_MS);
-}
-
-static void report(void) {
-  const char *where = rf_option_text(session.options, RF_OPT_REPORT);
-  bool own = strstr(where, "%p") != NULL; /* a pattern with %p: every process writes its own */
-  const char *source = own ? rf_recording_path() : report_source();
-  if (!strcmp(where, "none") || (!session.ancestry.is_root && !own)) return;
-  if (!source[0]) {
-    rf_log(RF_LOG_WARN, "no report: the recording has neither a file nor a place in /dev/shm");
-    return;
-  }
-  if (!rf_tool_path()) {
-    rf_log(RF_LOG_WARN, "no report: the tool 'refunc' was not found beside the library; the recording is %s",
-           source);
-    return;
-  }
-  if (!strcmp(where, "stderr"))
-    report_to_stderr(source);
-  else
-    report_to_file(where, source);
-}
-
 /* Behind a system call filter only the cycle counter tells the time. */
 static void record_end(struct rf_header *header) {
   header->end_cycles = rf_cycles();
@@ -522,54 +407,14 @@ static void record_end(struct rf_header *header) {
                       header->end_monotonic_ns, header->cycles_per_second);
 }
 
-static void tell_number(const char *key, double value) {
-  char text[32];
-  snprintf(text, sizeof text, "%.9g", value);
-  rf_record_fact(key, text);
-}
-
-static void tell_leaks(const struct rf_leaks *leaks) {
-  char why[160];
-  tell_number("heap.leak_check.threads", leaks->threads);
-  tell_number("heap.leak_check.unhalted", !leaks->halted);
-  tell_number("heap.leak_check.blocks", (double)leaks->blocks);
-  tell_number("heap.leak_check.lost_blocks", (double)leaks->lost_blocks);
-  tell_number("heap.leak_check.lost_bytes", (double)leaks->lost_bytes);
-  tell_number("heap.leak_check.duration_s", (double)leaks->duration_ns * 1e-9);
-  if (leaks->halted) return;
-  snprintf(why, sizeof why, "other threads ran on, so their registers were not seen: %s", leaks->reason);
-  rf_record_unavailable("heap.leak_check.halted", why);
-}
-
-static const char *leak_problem(int failed) {
-  return failed == -ETIME     ? "the check took longer than 10 s"
-         : failed == -ENOTSUP ? "heap.leak_check knows the blocks of one allocator only"
-         : failed == -EIO     ? "the process's mappings can't be read"
-                              : "no memory for the check";
-}
-
-static void look_for_leaks(void) {
-  struct rf_leaks leaks;
-  const char *problem = NULL;
-  if (rf_quiet())
-    problem = "the app installed a system call filter";
-  else if (rf_track_mode == RF_TRACK_NONE)
-    problem = "heap.leak_check needs heap.mode=exact or sampled";
-  else {
-    int failed = rf_leaks_check(rf_sampler_tid(), &leaks);
-    if (failed) problem = leak_problem(failed);
-  }
-  if (!problem) {
-    tell_leaks(&leaks);
-    return;
-  }
-  rf_record_unavailable("heap.leak_check", problem);
-  rf_record_unavailable("heap.leaks[].reachable", problem);
-}
-
-static void look_at_heap(void) {
-  if (heap_counts() && !rf_quiet()) rf_heap_explain(rf_heap_live_bytes());
-  if (rf_option_on(session.options, RF_OPT_HEAP_LEAK_CHECK)) look_for_leaks();
+static void report(void) {
+  struct rf_place_facts facts = place_facts();
+  struct rf_exit_report report = {.options = session.options,
+                                  .facts = &facts,
+                                  .run_dir = session.ancestry.run_dir,
+                                  .is_root = session.ancestry.is_root,
+                                  .environment = session.environment};
+  rf_exit_report(&report);
 }
 
 static void finish_recording(enum rf_exit_kind kind, int code) {
@@ -599,7 +444,7 @@ static void finish(enum rf_exit_kind kind, int code) {
     rf_calls_settle();
     rf_threads_settle();
     rf_heap_settle();
-    if (kind == RF_EXIT_EXITED) look_at_heap();
+    if (kind == RF_EXIT_EXITED) rf_session_look_at_heap(session.options);
     finish_recording(kind, code);
     rf_recording_flush(true);
     if (!rf_quiet()) {

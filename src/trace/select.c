@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "arch/entry.h"
-#include "arch/stub.h"
 #include "base/grow.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -13,7 +12,6 @@
 #include "patch/patch.h"
 #include "recording/threads.h"
 #include "recording/writer.h"
-#include "trace/call.h"
 #include "trace/full.h"
 #include "trace/pace.h"
 #include "trace/records.h"
