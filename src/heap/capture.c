@@ -86,6 +86,7 @@ struct rf_capture *rf_capture_new(uint32_t depth, rf_capture_known *known) {
 void rf_capture_reset(struct rf_capture *capture) {
   if (capture->walk) rf_unwind_cache_reset(capture->walk);
   for (unsigned i = 0; i < 1 << SET_BITS; i++) capture->set[i] = (struct set){0};
+  capture->none.next = NULL; /* no other way leads to what is sealed: it speaks of a stack that may be gone */
   capture->last = &capture->none;
   capture->count = 0;
   capture->busy = false;
