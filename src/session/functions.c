@@ -100,7 +100,8 @@ extern const char etext[] __attribute__((visibility("hidden")));
 
 static void start_budget(void) {
   if (budget > 0 && rf_countdowns_start(RF_MOST_FUNCTIONS))
-    rf_pace_start((uint32_t)(budget * RF_PACE_ONE), cost.inside + cost.outside);
+    rf_pace_start(budget * RF_PACE_ONE > 1 ? (uint32_t)(budget * RF_PACE_ONE) : 1,
+                  cost.inside + cost.outside);
   if (!rf_pace_active()) return;
   rf_unwind_start();
   rf_unwind_hide((uintptr_t)__ehdr_start, (uintptr_t)etext);

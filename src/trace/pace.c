@@ -105,6 +105,7 @@ RF_PRESERVE_ALL void rf_pace_nested(struct rf_slot *slot, uint64_t weight) {
   struct rf_thread *thread = rf_tls.self;
   int64_t *countdown = countdown_of(thread, slot);
   if (!countdown) return;
+  thread->window_cost += rf_pace_probe_cost + rf_pace_probe_cost / 4;
   set_gap(slot, countdown, draw_gap(thread, weight));
   set_weight(slot, weight);
 }
