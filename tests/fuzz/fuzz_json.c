@@ -1,12 +1,7 @@
 /* Any bytes as a JSON report, as compare reads it. */
-// sources: src/report/load_json.c src/report/model.c src/report/model_functions.c
-// sources: src/report/model_system.c src/report/quantile.c src/report/arena.c src/report/compare.c
-// sources: src/report/compare_show.c src/report/buffer.c src/report/display.c
-// sources: src/report/json_writer.c src/recording/reader.c src/recording/complete.c
-// sources: src/recording/compose.c src/recording/folder.c src/recording/live.c src/recording/place.c
-// sources: src/recording/process.c src/recording/runs.c src/base/*.c src/report/model_rules.c
-// sources: src/report/symbolize.c src/report/sites.c src/report/trend.c src/report/suppress.c
-// sources: src/elf/demangle.c src/elf/spare_stack.c src/arch/x86_64/stack.S
+// sources: src/report/*.c src/recording/reader.c src/recording/complete.c src/recording/compose.c
+// sources: src/recording/folder.c src/recording/live.c src/recording/place.c src/recording/process.c
+// sources: src/recording/runs.c src/base/*.c src/elf/demangle.c src/elf/spare_stack.c src/arch/x86_64/stack.S
 // libraries: -ldw -ljansson -lyaml -lm -liberty -lz
 #include <math.h>
 #include <stdint.h>
