@@ -249,6 +249,16 @@ static void close_above(struct rf_record *record) {
 
 static struct rf_slot *slot_for(struct rf_thread *thread, uint32_t id);
 
+/* Which record the caller's is, nothing tells; its function is told by the return address, where it is timed.
+ */
+static void credit_foreign(const struct rf_thread *thread, struct rf_record *record, uint64_t duration) {
+  uint32_t caller = rf_caller_at(record->return_address);
+  struct rf_slot *callers = caller < thread->slot_room ? thread->slots[caller] : NULL;
+  if (!callers) return;
+  callers->sum_children += rf_callers_time(duration, rf_weight(record->flags));
+  if (rf_edges_on) rf_edge_add(record, caller, duration);
+}
+
 static void exit_foreign(struct rf_record *record, uint64_t now, uint64_t cycles) {
   struct rf_thread *thread = rf_thread_get();
   struct rf_slot *slot = record->slot;
@@ -260,8 +270,9 @@ static void exit_foreign(struct rf_record *record, uint64_t now, uint64_t cycles
     }
     if (!mine) mine = slot;
     uint64_t duration = now > record->start ? now - record->start : 0;
-    add_duration(mine, duration, plausible_of(mine, record->flags, cycles, duration), record->child,
-                 rf_weight(record->flags));
+    uint64_t plausible = plausible_of(mine, record->flags, cycles, duration);
+    add_duration(mine, duration, plausible, record->child, rf_weight(record->flags));
+    credit_foreign(thread, record, plausible);
     if (record->flags & RF_RECORD_PACED) rf_pace(thread, mine, rf_cycles(), record->flags);
   }
   rf_foreign_give(record);

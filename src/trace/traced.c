@@ -184,7 +184,7 @@ static int by_start(const void *a, const void *b) {
 }
 
 static void publish_callers(void) {
-  if (!rf_pace_active() || !count) return;
+  if (!count) return;
   struct rf_code_range *ranges = room_for_callers();
   if (!ranges) return;
   size_t found = 0;
