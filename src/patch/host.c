@@ -4,14 +4,18 @@
  *   - its symbol's size is that of its frame information, or it has no symbol and is called: so it is one
  *     function, made by a compiler;
  *   - all of it can be decoded, and no indirect jump in it may go by a table to its own instructions;
- *   - its direct branches stay inside or go to the beginnings of functions: it has no parts elsewhere, which
- *     might have tables;
+ *   - its direct branches stay inside or go to the beginnings of functions, which have no such jumps either:
+ *     parts of it that lie elsewhere have no tables that lead back;
+ *   - it takes no address of its own instructions, and has none that are reached by nothing known (labels in
+ *     tables of addresses, as threaded code has);
  *   - no exception is handled in it.
  *
  * Then direct branches, the ends of calls and symbols are all that enters its instructions. What can't be
  * reached by these (data among the code) is no part of a run.
  */
 #include "patch/host.h"
+
+#include <string.h>
 
 #include "arch/stub.h"
 #include "base/memory.h"
@@ -91,18 +95,49 @@ static bool is_beginning(const struct rf_patch_request *r, uintptr_t address) {
   return at < r->function_count && r->functions[at].address == address;
 }
 
-/* Whether something else than the instruction before leads to address; calls end where they return to. */
-static bool is_entered(const struct rf_patch_request *r, uintptr_t address) {
-  size_t at = rf_branch_list_at(r->branches, address);
-  return (at < r->branches->count && r->branches->branches[at].to == address) || is_beginning(r, address);
+/* Whether something else than the instruction before leads to a byte of [start, end); calls end where they
+ * return to. */
+static bool is_entered(const struct rf_patch_request *r, uintptr_t start, uintptr_t end) {
+  size_t branch = rf_branch_list_at(r->branches, start), symbol = first_extent(r, start);
+  return (branch < r->branches->count && r->branches->branches[branch].to < end) ||
+         (symbol < r->function_count && r->functions[symbol].address < end);
 }
 
-static bool leaves_well(const struct rf_patch_request *r, const struct rf_extent *f,
+/* Whether the instruction names a place inside the function: a label whose address is taken, or data. */
+static bool names_inside(const struct rf_extent *f, uintptr_t at, const struct rf_instruction *in) {
+  uint32_t last = 0;
+  if (in->displacement && in->target - f->address - 1 < f->size - 1) return true;
+  if (in->length < 5 || in->immediate) return false;
+  memcpy(&last, (const void *)(at + in->length - sizeof last), sizeof last); /* an absolute address */
+  return last - f->address - 1 < f->size - 1;
+}
+
+static bool calls_inside(const struct rf_extent *f, const struct rf_instruction *in) {
+  return in->flow == RF_FLOW_CALL && in->target - f->address - 1 < f->size - 1;
+}
+
+/* Whether the function that a jump goes to may go on to anywhere in the one that it comes from: a cold part
+ * with a table, or a thunk that stands for an indirect jump. */
+static bool leads_anywhere(const struct rf_patch_request *r, uintptr_t address) {
+  struct rf_extent f = r->functions[first_extent(r, address)];
+  struct rf_instruction in;
+  if (f.size > FUNCTION_MOST) f.size = FUNCTION_MOST;
+  for (uintptr_t at = address, end = at + f.size; at < end; at += in.length)
+    if (!rf_decode((const uint8_t *)at, end - at, at, &in) || in.by_table || calls_inside(&f, &in))
+      return true;
+  return f.size == 0;
+}
+
+static bool is_jump(const struct rf_instruction *in) {
+  return in->flow == RF_FLOW_JUMP || in->flow == RF_FLOW_BRANCH || in->flow == RF_FLOW_LOOP;
+}
+
+static bool leaves_well(const struct rf_patch_request *r, const struct rf_extent *f, uintptr_t at,
                         const struct rf_instruction *in) {
-  if (in->flow == RF_FLOW_OTHER || in->by_table) return false;
-  bool branch = in->flow == RF_FLOW_JUMP || in->flow == RF_FLOW_BRANCH || in->flow == RF_FLOW_LOOP;
-  return !branch || in->target - f->address < f->size || is_beginning(r, in->target) ||
-         rf_patch_is_stub(in->target);
+  if (in->flow == RF_FLOW_OTHER || names_inside(f, at, in) || calls_inside(f, in)) return false;
+  if (in->flow == RF_FLOW_INDIRECT_JUMP) return in->displacement; /* else through a table of labels */
+  if (!is_jump(in) || in->target - f->address < f->size || rf_patch_is_stub(in->target)) return true;
+  return is_beginning(r, in->target) && !leads_anywhere(r, in->target);
 }
 
 static bool needs_room(const struct rf_patch_request *r, uintptr_t function) {
@@ -117,54 +152,8 @@ static bool needs_room(const struct rf_patch_request *r, uintptr_t function) {
   return low < r->scarce_count && r->scarce[low] == function;
 }
 
-static bool may_host(const struct rf_patch_request *r, const struct rf_extent *f) {
-  struct rf_frame_code frame;
-  if (!f->size || f->size > FUNCTION_MOST || !r->module || needs_room(r, f->address) ||
-      !rf_frame_code_find(r->module, f->address, &frame))
-    return false;
-  if (frame.begin != f->address || frame.size != f->size || frame.handlers) return false;
-  struct rf_instruction in;
-  for (uintptr_t at = f->address, end = at + f->size; at < end; at += in.length)
-    if (!rf_decode((const uint8_t *)at, end - at, at, &in) || !leaves_well(r, f, &in)) return false;
-  return true;
-}
-
-/* A later look at the function must find where it saves the register that timing uses. */
-static bool saves_record(uintptr_t at, uintptr_t end) {
-  size_t length;
-  enum rf_record_use use = rf_decode_record_use((const uint8_t *)at, end - at, &length);
-  return use == RF_USE_SAVES || use == RF_USE_COPIES;
-}
-
 static bool goes_on(const struct rf_instruction *in) {
   return in->flow != RF_FLOW_JUMP && in->flow != RF_FLOW_INDIRECT_JUMP && in->flow != RF_FLOW_RETURN;
-}
-
-/* Whether a branch leads from address or behind it to address or before it. */
-static bool is_in_loop(const struct search *s, const struct rf_extent *f, uintptr_t address) {
-  const struct rf_branch_list *list = s->request->branches;
-  for (size_t i = rf_branch_list_at(list, f->address); i < list->count && list->branches[i].to <= address;
-       i++)
-    if (list->branches[i].from >= address && list->branches[i].from < f->address + f->size) return true;
-  return false;
-}
-
-/* The run that begins at start, as far as it is needed for the landing; false: it is too short, or used. */
-static bool run_from(const struct search *s, uintptr_t start, uintptr_t function_end, struct rf_host *host) {
-  uintptr_t landing = start + RF_JUMP_BYTES < s->low ? s->low : start + RF_JUMP_BYTES;
-  struct rf_instruction in;
-  if (landing > s->high) return false;
-  for (uintptr_t at = start; at < function_end && at < start + RUN_MOST; at += in.length) {
-    if (at != start && is_entered(s->request, at)) return false;
-    if (!rf_decode((const uint8_t *)at, function_end - at, at, &in) || saves_record(at, function_end))
-      return false;
-    bool call = in.flow == RF_FLOW_CALL || in.flow == RF_FLOW_INDIRECT_CALL, enough;
-    enough = at + in.length >= landing + RF_JUMP_BYTES;
-    *host = (struct rf_host){start, at + in.length, landing};
-    if (enough) return is_free(s, start, host->end);
-    if (call || !goes_on(&in)) return false;
-  }
-  return false;
 }
 
 /* Moved instructions come back behind what was moved. */
@@ -176,13 +165,96 @@ static bool is_come_back_to(const struct search *s, uintptr_t address) {
   return false;
 }
 
+/* Whether the branches to address are all in the list. */
+static bool is_listed(const struct rf_patch_request *r, uintptr_t address) {
+  return address - (r->address - RF_PATCH_AREA) < 2 * RF_PATCH_AREA;
+}
+
+/* Behind what was moved of a patched function, of which remains are left; 0: at is no such jump. */
+static uintptr_t behind_moved(uintptr_t at, const struct rf_instruction *in, bool *comes_back) {
+  struct rf_patch_window window;
+  if (in->flow != RF_FLOW_JUMP || !rf_patch_is_stub(in->target) || !rf_patch_windows(at, at + 1, &window, 1))
+    return 0;
+  *comes_back = window.goes_on;
+  return window.end;
+}
+
+/* Whether all of it can be decoded, and whatever it does not run into is entered by something known. */
+static bool is_known(const struct search *s, const struct rf_extent *f) {
+  const struct rf_patch_request *r = s->request;
+  struct rf_instruction in;
+  bool reached = true;
+  for (uintptr_t at = f->address, end = at + f->size, next; at < end; at = next) {
+    if (!rf_decode((const uint8_t *)at, end - at, at, &in) || !leaves_well(r, f, at, &in)) return false;
+    next = at + in.length;
+    reached |= !is_listed(r, at) || is_entered(r, at, at + 1) || is_come_back_to(s, at);
+    bool ours = in.flow == RF_FLOW_JUMP && rf_patch_is_stub(in.target);
+    if (!reached && !in.padding && !ours) return false;
+    reached &= goes_on(&in);
+    uintptr_t behind = behind_moved(at, &in, &reached);
+    if (behind) next = behind;
+  }
+  return true;
+}
+
+static bool may_host(const struct search *s, const struct rf_extent *f) {
+  const struct rf_patch_request *r = s->request;
+  struct rf_frame_code frame;
+  if (!f->size || f->size > FUNCTION_MOST || !r->module || needs_room(r, f->address) ||
+      !rf_frame_code_find(r->module, f->address, &frame))
+    return false;
+  return frame.begin == f->address && frame.size == f->size && !frame.handlers && is_known(s, f);
+}
+
+/* A later look at the function must find where it saves the register that timing uses. */
+static bool saves_record(uintptr_t at, uintptr_t end) {
+  size_t length;
+  enum rf_record_use use = rf_decode_record_use((const uint8_t *)at, end - at, &length);
+  return use == RF_USE_SAVES || use == RF_USE_COPIES;
+}
+
+/* Whether a branch leads from address or behind it to address or before it. */
+static bool is_in_loop(const struct search *s, const struct rf_extent *f, uintptr_t address) {
+  const struct rf_branch_list *list = s->request->branches;
+  for (size_t i = rf_branch_list_at(list, f->address); i < list->count && list->branches[i].to <= address;
+       i++)
+    if (list->branches[i].from >= address && list->branches[i].from < f->address + f->size) return true;
+  return false;
+}
+
+/* Instructions whose very address matters: where probes are put (nop), or are now (int3), and system calls,
+ * for whose addresses handlers and filters look. */
+static bool is_watched(uintptr_t at) {
+  const uint8_t *code = (const uint8_t *)at;
+  return code[0] == 0x90 || code[0] == RF_TRAP_BYTE || (code[0] == 0x0f && code[1] == 0x05);
+}
+
+/* The run that begins at start, as far as it is needed for the landing; false: it is too short, or used. */
+static bool run_from(const struct search *s, uintptr_t start, uintptr_t function_end, struct rf_host *host) {
+  uintptr_t landing = start + RF_JUMP_BYTES < s->low ? s->low : start + RF_JUMP_BYTES;
+  struct rf_instruction in;
+  if (landing > s->high) return false;
+  for (uintptr_t at = start; at < function_end && at < start + RUN_MOST; at += in.length) {
+    if (!rf_decode((const uint8_t *)at, function_end - at, at, &in) || saves_record(at, function_end))
+      return false;
+    uintptr_t inside = at == start ? at + 1 : at; /* also behind a prefix that branches leave out */
+    if (is_entered(s->request, inside, at + in.length) || is_watched(at)) return false;
+    bool call = in.flow == RF_FLOW_CALL || in.flow == RF_FLOW_INDIRECT_CALL, enough;
+    enough = at + in.length >= landing + RF_JUMP_BYTES;
+    *host = (struct rf_host){start, at + in.length, landing};
+    if (enough) return is_free(s, start, host->end);
+    if (call || !goes_on(&in)) return false;
+  }
+  return false;
+}
+
 static bool in_function(const struct search *s, const struct rf_extent *f, struct rf_host *host) {
   struct rf_instruction in;
   bool reached = true;
   uintptr_t end = f->address + f->size;
   if (f->size > FUNCTION_MOST) return false;
   for (uintptr_t at = f->address + rf_jump_offset((const uint8_t *)f->address); at < end; at += in.length) {
-    reached |= is_entered(s->request, at) || is_come_back_to(s, at);
+    reached |= is_entered(s->request, at, at + 1) || is_come_back_to(s, at);
     bool wanted = reached && at + RUN_MOST > s->low && (s->in_loops || !is_in_loop(s, f, at));
     if (wanted && run_from(s, at, end, host)) return true;
     if (!rf_decode((const uint8_t *)at, end - at, at, &in)) return false;
@@ -196,7 +268,7 @@ static bool among_symbols(const struct search *s, struct rf_host *host) {
   for (size_t i = first_extent(r, s->low - FUNCTION_MOST); i < r->function_count; i++) {
     const struct rf_extent *f = &r->functions[i];
     if (f->address > s->high) return false;
-    if (f->address + f->size > s->low && in_function(s, f, host) && may_host(r, f)) return true;
+    if (f->address + f->size > s->low && in_function(s, f, host) && may_host(s, f)) return true;
   }
   return false;
 }
@@ -217,7 +289,7 @@ static bool among_unnamed(const struct search *s, struct rf_host *host) {
     if (!rf_frame_code_find(r->module, at, &frame)) continue;
     struct rf_extent f = {frame.begin, frame.size};
     bool named = is_beginning(r, f.address);
-    if (!named && is_called(r, f.address) && in_function(s, &f, host) && may_host(r, &f)) return true;
+    if (!named && is_called(r, f.address) && in_function(s, &f, host) && may_host(s, &f)) return true;
     at = f.address + f.size - 1;
   }
   return false;

@@ -110,10 +110,6 @@ static bool falls_through(const struct rf_instruction *in) {
 bool rf_code_is_padding(const uint8_t *code, size_t from, size_t to) {
   struct rf_instruction in;
   while (from < to) {
-    if (code[from] == 0) {
-      from++;
-      continue;
-    }
     if (!rf_decode(code + from, 15, (uintptr_t)code + from, &in) || !in.padding) return false;
     from += in.length;
   }
@@ -148,6 +144,8 @@ static enum rf_refusal collect(struct window *w, size_t limit) {
     if (w->ends_here && !w->whole) break;
     if (w->count == WINDOW_INSTRUCTIONS) return RF_REFUSE_BRANCH_BACK;
     struct rf_instruction *in = &w->instruction[w->count];
+    if (!w->ends_here && w->code[at] == RF_TRAP_BYTE)
+      return RF_REFUSE_PATCHED; /* a breakpoint behind the first */
     if (!rf_decode(w->code + at, 15, (uintptr_t)w->code + at, in)) return RF_REFUSE_UNDECODABLE;
     w->offset[w->count++] = at;
     at += in->length;
