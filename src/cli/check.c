@@ -141,7 +141,7 @@ static int check_in(const char *folder, struct rf_settings *settings, const stru
     return rf_fail(RF_UNUSABLE, "out of memory");
   const struct rf_launch launch = {.program = program->path,
                                    .argv = argv,
-                                   .library = program->library,
+                                   .preload = program->preload,
                                    .run_dir = folder,
                                    .extra = "REFUNC__CHECK=1"};
   if (!rf_launch(&launch, &ending)) return RF_UNUSABLE;

@@ -18,7 +18,7 @@ static int run_once(struct rf_settings *settings, const struct rf_program *progr
   struct rf_recordings recordings = {0};
   if (!rf_tree_prepare(&tree, settings->options, program->path)) return RF_UNUSABLE;
   const struct rf_launch launch = {
-      .program = program->path, .argv = argv, .library = program->library, .run_dir = tree.run_dir};
+      .program = program->path, .argv = argv, .preload = program->preload, .run_dir = tree.run_dir};
   if (!rf_launch(&launch, &ending)) return RF_UNUSABLE;
   int status = rf_exit_status(&launch, &ending);
   rf_tree_note_end(&tree, ending.pid, ending.status);

@@ -36,7 +36,7 @@ static bool prepend_library(const char *library) {
 static bool set_environment(const struct rf_launch *launch) {
   char *run;
   if (asprintf(&run, "%s:%d", launch->run_dir, launch->child_is_root ? (int)getpid() : 0) < 0) return false;
-  bool done = setenv("REFUNC__RUN", run, 1) == 0 && prepend_library(launch->library);
+  bool done = setenv("REFUNC__RUN", run, 1) == 0 && prepend_library(launch->preload);
   free(run);
   if (!launch->extra) return done;
   char *extra = strdup(launch->extra), *equals = extra ? strchr(extra, '=') : NULL;

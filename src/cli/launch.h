@@ -11,7 +11,7 @@
 struct rf_launch {
   const char *program; /* as found */
   char *const *argv;
-  const char *library; /* goes in front of LD_PRELOAD */
+  const char *preload; /* goes in front of LD_PRELOAD */
   const char *run_dir; /* where recordings go with refunc.output: auto; may be "" */
   bool child_is_root;  /* the program itself reports at its exit; otherwise nobody in the tree does */
   const char *extra;   /* NAME=VALUE for the child alone, or NULL */

@@ -34,10 +34,10 @@ const char *rf_passed_through(const struct rf_options *options, const char *exec
 }
 
 static void put_sanitizer_first(struct rf_program *program) {
-  char runtime[256], library[sizeof program->library];
+  char runtime[256], library[sizeof program->preload];
   if (!rf_sanitizer_runtime(program->loaded, runtime, sizeof runtime)) return;
-  memcpy(library, program->library, sizeof library);
-  snprintf(program->library, sizeof program->library, "%s:%s", runtime, library);
+  memcpy(library, program->preload, sizeof library);
+  snprintf(program->preload, sizeof program->preload, "%s:%s", runtime, library);
 }
 
 int rf_program_find(struct rf_program *program, const char *name) {
@@ -49,12 +49,12 @@ int rf_program_find(struct rf_program *program, const char *name) {
   if (status != RF_OK) return status;
   if (!rf_preloadable(program->path, program->loaded, sizeof program->loaded, why, sizeof why))
     return rf_fail(RF_FAILED, "%s", why);
-  if (!rf_find_library(program->library, sizeof program->library, why, sizeof why))
+  if (!rf_find_library(program->preload, sizeof program->preload, why, sizeof why))
     return rf_fail(RF_FAILED, "%s", why);
-  if (strpbrk(program->library, " :"))
+  if (strpbrk(program->preload, " :"))
     return rf_fail(RF_FAILED,
                    "%s: LD_PRELOAD can't hold a path with blanks or colons; install Refunc elsewhere",
-                   program->library);
+                   program->preload);
   put_sanitizer_first(program);
   return RF_OK;
 }

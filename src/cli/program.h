@@ -10,7 +10,7 @@
 struct rf_program {
   char path[4096];    /* the program or script */
   char loaded[4096];  /* what the kernel loads: a script's interpreter */
-  char library[4096]; /* for LD_PRELOAD: behind a sanitizer's runtime where the program needs one */
+  char preload[4096]; /* for LD_PRELOAD: behind a sanitizer's runtime where the program needs one */
   int64_t started_realtime_ns;
 };
 

@@ -82,7 +82,7 @@ static int start(struct rf_settings *settings, const struct rf_program *program,
   if (!rf_settings_export(settings)) return rf_fail(RF_FAILED, "out of memory");
   const struct rf_launch launch = {.program = program->path,
                                    .argv = argv,
-                                   .library = program->library,
+                                   .preload = program->preload,
                                    .run_dir = tree.run_dir,
                                    .child_is_root = tree.in_memory};
   if (!rf_launch(&launch, &ending)) return RF_FAILED;

@@ -30,14 +30,7 @@ static size_t start_at(const struct rf_branch_query *q, uintptr_t address) {
 
 /* The function that holds address, or NULL. */
 static const struct rf_extent *function_of(const struct rf_branch_query *q, uintptr_t address) {
-  size_t low = 0, high = q->function_count;
-  while (low < high) {
-    size_t middle = (low + high) / 2;
-    if (q->functions[middle].address <= address)
-      low = middle + 1;
-    else
-      high = middle;
-  }
+  size_t low = rf_extent_from(q->functions, q->function_count, address + 1);
   while (low-- > 0) {
     const struct rf_extent *f = &q->functions[low];
     if (address - f->address < f->size) return f;
@@ -71,14 +64,7 @@ static uintptr_t unnamed_start(const struct rf_branch_query *q, uintptr_t addres
   for (size_t i = 0; i < q->segment_count; i++)
     if (address - q->segments[i].start < q->segments[i].end - q->segments[i].start)
       start = q->segments[i].start;
-  size_t low = 0, high = q->function_count;
-  while (low < high) {
-    size_t middle = (low + high) / 2;
-    if (q->functions[middle].address <= address)
-      low = middle + 1;
-    else
-      high = middle;
-  }
+  size_t low = rf_extent_from(q->functions, q->function_count, address + 1);
   if (!low) return start;
   uintptr_t end = q->functions[low - 1].address + q->functions[low - 1].size;
   return end > start && end <= address ? end : start;

@@ -10,10 +10,7 @@
 #include <stdint.h>
 
 #include "elf/module.h"
-
-struct rf_extent {
-  uintptr_t address, size;
-};
+#include "patch/extents.h"
 
 /* A branch or call with its target in the instruction itself. */
 struct rf_branch {

@@ -79,15 +79,7 @@ static bool is_free(const struct search *s, uintptr_t start, uintptr_t end) {
 }
 
 static size_t first_extent(const struct rf_patch_request *r, uintptr_t address) {
-  size_t low = 0, high = r->function_count;
-  while (low < high) {
-    size_t middle = (low + high) / 2;
-    if (r->functions[middle].address < address)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
+  return rf_extent_from(r->functions, r->function_count, address);
 }
 
 static bool is_beginning(const struct rf_patch_request *r, uintptr_t address) {

@@ -61,21 +61,9 @@ static uintptr_t end_of(const struct rf_extent *f, uintptr_t next) {
   return end;
 }
 
-static size_t first_behind(const struct rf_patch_request *r, uintptr_t address) {
-  size_t low = 0, high = r->function_count;
-  while (low < high) {
-    size_t middle = (low + high) / 2;
-    if (r->functions[middle].address < address)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
-}
-
 uintptr_t rf_landing_find(const struct rf_patch_request *r, uintptr_t low, uintptr_t high) {
   if (!r->functions || low > high) return 0;
-  size_t i = first_behind(r, low);
+  size_t i = rf_extent_from(r->functions, r->function_count, low);
   if (i) i--;
   uintptr_t end = 0; /* of everything so far: functions may overlap */
   for (; i + 1 < r->function_count && r->functions[i].address < high; i++) {

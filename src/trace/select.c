@@ -181,14 +181,7 @@ static uintptr_t segment_end(const struct rf_module *module, uintptr_t address) 
 /* The last extent at or before address, and from it the function's size and the distance to the next
  * function. */
 static size_t size_of(const struct sweep *s, uintptr_t address, size_t *limit) {
-  size_t low = 0, high = s->extent_count, size = 0;
-  while (low < high) {
-    size_t middle = (low + high) / 2;
-    if (s->extents[middle].address < address)
-      low = middle + 1;
-    else
-      high = middle;
-  }
+  size_t low = rf_extent_from(s->extents, s->extent_count, address), size = 0;
   for (; low < s->extent_count && s->extents[low].address == address; low++)
     if (s->extents[low].size > size) size = s->extents[low].size;
   uintptr_t end = segment_end(s->module, address);
