@@ -1,3 +1,4 @@
+/* See command.h. */
 #include "cli/command.h"
 
 #include <stdarg.h>

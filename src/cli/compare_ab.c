@@ -1,3 +1,4 @@
+/* See compare_ab.h. */
 #include "cli/compare_ab.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* See help.h. */
 #include "cli/help.h"
 
 #include <ctype.h>

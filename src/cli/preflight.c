@@ -1,3 +1,4 @@
+/* See preflight.h. */
 #include "cli/preflight.h"
 
 #include <elf.h>

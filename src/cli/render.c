@@ -1,3 +1,4 @@
+/* See render.h. */
 #include "cli/render.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* See settings.h. */
 #include "cli/settings.h"
 
 #include <limits.h>

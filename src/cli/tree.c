@@ -1,3 +1,4 @@
+/* See tree.h. */
 #include "cli/tree.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* See ancestry.h. */
 #include "recording/ancestry.h"
 
 #include "recording/compose.h"

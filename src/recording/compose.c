@@ -1,3 +1,4 @@
+/* See compose.h. */
 #include "recording/compose.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* See folder.h. */
 #include "recording/folder.h"
 
 #include <dirent.h>

@@ -1,3 +1,4 @@
+/* See live.h. */
 #include "recording/live.h"
 
 #include <sys/file.h>

@@ -1,3 +1,4 @@
+/* See place.h. */
 #include "recording/place.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* See process.h. */
 #include "recording/process.h"
 
 #include "recording/compose.h"

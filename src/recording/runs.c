@@ -1,3 +1,4 @@
+/* See runs.h. */
 #include "recording/runs.h"
 
 #include "recording/compose.h"

@@ -1,3 +1,4 @@
+/* See buffer.h. */
 #include "report/buffer.h"
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* See compare.h. */
 #include "report/compare.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* See csv.h. */
 #include "report/csv.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* See display.h. */
 #include "report/display.h"
 
 #include <langinfo.h>

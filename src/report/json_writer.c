@@ -1,3 +1,4 @@
+/* See json_writer.h. */
 #include "report/json_writer.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* See load.h. */
 #include "report/load.h"
 
 #include <dirent.h>

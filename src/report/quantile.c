@@ -1,3 +1,4 @@
+/* See quantile.h. */
 #include "report/quantile.h"
 
 #include <math.h>

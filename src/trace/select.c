@@ -311,7 +311,7 @@ static const char *patch(const struct sweep *s, const struct candidate *first, s
   uint16_t sets[RF_SELECT_SETS];
   struct rf_select_function ruled = with_rules(s, first, aliases, sets);
   full.every_call |= ruled.set_count != 0;
-  bool plain = !ruled.set_count && !full.flags && full.mode == RF_CLOCK_PERF_COUNTER;
+  bool plain = !full.every_call && !full.flags && full.mode == RF_CLOCK_PERF_COUNTER;
   if (!plain && !(known && rf_sites[id].extra) && !rf_full_set(id, &full)) return "no memory";
   struct rf_patch_request request = {.address = first->address,
                                      .size = size,

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/options.h"
+#include "base/value.h"
 #include "trace/traced.h"
 #include "trace/unmatched.h"
 
@@ -84,6 +85,13 @@ static void read_wish(const struct rf_function_setting *setting, struct rf_full 
   if (!strcmp(setting->key, "system") && is_on(setting->value)) wish->flags |= RF_FUNCTION_SYSTEM;
   if (!strcmp(setting->key, "mode")) wish->mode = mode_named(setting->value);
   if (wish->flags) wish->every_call = true;
+  if (strcmp(setting->key, "budget") != 0) return;
+  double ratio = 0;
+  if (rf_value_ratio(setting->value, &ratio) && ratio < 0)
+    wish->every_call = true;
+  else
+    rf_log(RF_LOG_WARN, "%s: a single function's budget can only be off; timing.budget holds for it",
+           setting->origin);
 }
 
 static void read_wishes(const struct rf_options *options) {
