@@ -26,8 +26,9 @@ struct rf_leaks {
 
 /*
  * In exact and sampled mode: tells each site how much of it is lost now, and fills leaks. left_out: a thread
- * of Refunc's that may run on; 0: none. 0, -ENOMEM, -EIO (mappings can't be read), -ENOTSUP (several
- * allocators), -ETIME (more than 10 s; what sites were told stays). One at a time. errno is kept; not
- * signal-safe. Cost: reads the app's memory once, about 1 ns a word and 50 ns a block.
+ * of Refunc's that may run on; 0: none. 0, -ENOMEM, -EIO (mappings can't be read), -ENODATA (jemalloc serves,
+ * and not every block is known), -ENOTSUP (several allocators), -ETIME (more than 10 s; what sites were told
+ * stays). One at a time. errno is kept; not signal-safe. Cost: reads the app's memory once, about 1 ns a word
+ * and 50 ns a block.
  */
 int rf_leaks_check(uint32_t left_out, struct rf_leaks *leaks);

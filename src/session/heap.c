@@ -99,6 +99,8 @@ static void tell_leaks(const struct rf_leaks *leaks) {
 static const char *leak_problem(int failed) {
   return failed == -ETIME     ? "the check took longer than 10 s"
          : failed == -ENOTSUP ? "heap.leak_check knows the blocks of one allocator only"
+         : failed == -ENODATA ? "with heap.allocator=jemalloc every block must be known: not in a forked "
+                                "child, not in sampled mode"
          : failed == -EIO     ? "the process's mappings can't be read"
                               : "no memory for the check";
 }
