@@ -56,6 +56,7 @@ static struct {
   uint32_t pid;
   uint32_t stopping;     /* futex: 1 asked to end */
   uint32_t running;      /* futex: the thread lives */
+  uint32_t tid;          /* its; until it is gone from the process, which is somewhat later. 0: it is */
   uint32_t given_up;     /* nobody waits any more: touch nothing of the recording */
   struct rf_gpu_use use; /* published; used_ns last */
   int64_t used_ns;
@@ -356,6 +357,7 @@ static void finish(void) {
 static void *thread_body(void *unused) {
   rf_internal_enter(); /* for good: whatever is allocated here is Refunc's */
   pthread_setname_np(pthread_self(), "refunc-gpu");
+  __atomic_store_n(&gpu.tid, (uint32_t)rf_syscall(SYS_gettid), __ATOMIC_RELEASE);
   run();
   finish();
   publish_own();
@@ -423,6 +425,7 @@ static void forget_nvml(void) {
   gpu.devices = gpu.running = gpu.stopping = gpu.given_up = 0;
   gpu.used_ns = 0;
   gpu.own = (struct rf_own){0};
+  gpu.tid = 0;
 }
 
 static bool read_nvml(struct rf_reading *r, struct rf_gpu_use *use) {
@@ -433,9 +436,18 @@ static bool read_nvml(struct rf_reading *r, struct rf_gpu_use *use) {
   return true;
 }
 
+/* Whether the process still has the thread, which the kernel counts for a moment after its last word. */
+static bool is_there(void) {
+  uint32_t tid = __atomic_load_n(&gpu.tid, __ATOMIC_ACQUIRE);
+  if (__atomic_load_n(&gpu.running, __ATOMIC_ACQUIRE)) return true;
+  if (tid && rf_syscall(SYS_tgkill, gpu.pid, tid, 0) == 0) return true;
+  gpu.tid = 0;
+  return false;
+}
+
 static uint32_t own_nvml(struct rf_own *own) {
   rf_own_add(own, &gpu.own);
-  return __atomic_load_n(&gpu.running, __ATOMIC_ACQUIRE) ? 1 : 0;
+  return is_there() ? 1 : 0;
 }
 
 static const char *const libraries[] = {"libcuda.so", "libnvidia-ml.so", NULL};
