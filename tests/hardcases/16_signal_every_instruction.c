@@ -5,10 +5,11 @@
  * flags: -O2
  * flags: -O2 -DALTERNATE
  * flags: -O2 -DALTERNATE -DINSIDE
- * trace: stepped, in_handler, nested
+ * trace: stepped, in_handler, nested, jumps
  * option: timing.budget=off
  * calls: stepped 41
- * calls: nested 41
+ * calls: nested 82
+ * calls: jumps 41
  * expect: r.calls("in_handler") > 40 and r.function("in_handler")["open"] == 0
  */
 #define _GNU_SOURCE
@@ -25,6 +26,7 @@ static char *main_start, *main_end;
 
 TRACED int nested(int x) { LONG; return x + 1; }
 TRACED int stepped(int x) { return nested(x) * 2; }
+TRACED int jumps(int x) { LONG; return nested(x); } /* a jump */
 TRACED int in_handler(int x) { return x - 1; }
 
 /* What a thread does for the first time runs with all signals blocked, and a blocked trap kills: the rest of such a call is not stepped. */
@@ -60,9 +62,9 @@ __attribute__((noinline, section("main_text"))) static void work(int signal) {
   for (int i = 0; i < 64; i++) kept[i] = i + signal;
   for (int i = 0; i < 40; i++) {
     step(1);
-    int result = stepped(i);
+    int result = stepped(i) + jumps(i);
     step(0);
-    REQUIRE(result == (i + 1) * 2);
+    REQUIRE(result == (i + 1) * 3);
   }
   for (int i = 0; i < 64; i++) REQUIRE(kept[i] == i + signal);
 }
@@ -83,7 +85,7 @@ __attribute__((noinline, section("main_text"))) int main(void) {
 #endif
   void *warm[4];
   backtrace(warm, 4); /* loads libgcc */
-  stepped(0), in_handler(0);
+  stepped(0), jumps(0), in_handler(0);
   sigaction(SIGTRAP, &action, 0);
 #ifdef INSIDE
   signal_on_stack(SIGUSR1, work);

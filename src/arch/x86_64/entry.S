@@ -117,6 +117,15 @@
 .Lfilled\kind:
 .endm
 
+.macro full_enter
+  mov [rsp-48], rdi
+  mov rdi, rbx
+  sub rsp, 64
+  call rf_full_enter
+  add rsp, 64
+  mov rdi, [rsp-48]
+.endm
+
 .globl rf_enter
 .hidden rf_enter
 .type rf_enter, @function
@@ -181,12 +190,7 @@ rf_return:                              /* rax, rdx, xmm0-1, st0-1 carry the res
 rf_enter_full:
   way_in _full
   begin_record
-  mov [rsp-48], rdi
-  mov rdi, rbx
-  sub rsp, 64
-  call rf_full_enter
-  add rsp, 64
-  mov rdi, [rsp-48]
+  full_enter
   jmp .Lgo
   cfi_as_entered
 
@@ -220,7 +224,7 @@ rf_enter_checked:
   cmp dword ptr [rsp+RF_SAVED_VERDICT], RF_VERDICT_RUN
   jne .Lsubstitute
   add rsp, SAVED_FRAME
-  jmp .Lgo
+  jmp .Lgo_either
 .Lsubstitute:                           /* the body does not run: as if it had returned this */
   mov rax, [rsp+RF_SAVED_RAX]
   cmp dword ptr [rsp+RF_SAVED_VERDICT], RF_VERDICT_VECTOR
@@ -232,11 +236,17 @@ rf_enter_checked:
   fld tbyte ptr [rsp+RF_SAVED_X87]
 2:
   add rsp, SAVED_FRAME
+  lea r11, rf_return[rip]
+  cmp r11, [rsp+8]
   mov r11, [rsp-16]
   mov r10, [rsp-24]
   mov rdx, [rsp-40]
+  je 3f
   lea rsp, [rsp+16]
   jmp rf_return
+3:                                      /* f, which ended in a jump to us, was called from here */
+  lea rsp, [rsp+8]
+  ret
 
   /* A function returns, or one that it ended in a jump to, and rules want to see the result. */
 .Lreturn_checked:
@@ -254,8 +264,8 @@ rf_enter_checked:
   and ah, 0x45
   cmp ah, 0x41
   je 3f
-  fld st(0)
-  fstp tbyte ptr [rsp+RF_SAVED_X87]
+  fstp tbyte ptr [rsp+RF_SAVED_X87]     /* and back: all eight may be in use */
+  fld tbyte ptr [rsp+RF_SAVED_X87]
 3:
   call rf_checked_exit                  /* preserves every register; clears the flag */
   mov rax, [rsp+RF_SAVED_RAX]
@@ -307,7 +317,7 @@ rf_enter_checked:
   .ifc \kind, _checked
   jmp .Lchecked
   .else
-  jmp .Lgo
+  jmp .Lgo_tail
   .endif
   cfi_as_entered
 .endm
@@ -363,8 +373,23 @@ rf_enter_checked:
   lea rsp, [rsp+48]
   .cfi_adjust_cfa_offset -48
   jb .Lretry\kind                       /* 0: prepared */
-  ja .Lfilled\kind                      /* a record, filled */
-  jmp .Lbypass                          /* 1: run the body untimed */
+  je .Lbypass                           /* 1: run the body untimed */
+  begin_record                          /* a record, filled */
+  .ifc \kind, _plain
+  rdtsc
+  shl rdx, 32
+  or rax, rdx
+  mov [rbx+RF_RECORD_START], rax
+  .endif
+  .ifc \kind, _full
+  full_enter
+  .endif
+  .ifc \kind, _checked
+  jmp .Lchecked
+  .else
+  jmp .Lgo_either
+  .endif
+  cfi_as_entered
 .endm
 
   way_weighted _plain
@@ -376,6 +401,23 @@ rf_enter_checked:
   way_slow _plain
   way_slow _full
   way_slow _checked
+
+  /* Behind a jump from f our return address lies in place, and the call that put it there has no ret yet: a second call would leave a
+     hardware shadow stack, and the processor's prediction, one return too many. */
+  .cfi_remember_state
+  cfi_by_record
+.Lgo_either:
+  lea r11, rf_return[rip]
+  cmp r11, [rsp+8]
+  jne .Lgo
+.Lgo_tail:
+  mov r11, [rsp-16]
+  mov r10, [rsp-24]
+  mov rax, [rsp-32]
+  mov rdx, [rsp-40]
+  lea rsp, [rsp+8]
+  jmp qword ptr [rbx+RF_RECORD_BODY]
+  cfi_as_entered
 .Lbypass:
   mov eax, [rsp]
   shl rax, 4

@@ -1,9 +1,15 @@
 /*
  * rf_with_vectors_saved(function, a, b): calls function(a, b) with the whole extended state (x87, SSE, AVX, AVX-512, AMX) saved
  * around it, for the rare paths of a timed call whose C code or libc may use vector registers while the app's hold
- * arguments or results. Needs up to 12 KB of stack: only on Refunc's own stacks.
+ * arguments or results. Needs up to 12 KB of stack: only on Refunc's own stacks. What the function computes follows the
+ * usual control words, not the app's, which may round otherwise or have SIGFPE sent for an inexact result.
  */
 .intel_syntax noprefix
+.macro own_control_words
+  fninit
+  mov dword ptr [rsp-4], 0x1f80
+  ldmxcsr [rsp-4]
+.endm
 .text
 .globl rf_with_vectors_saved
 .hidden rf_with_vectors_saved
@@ -35,6 +41,7 @@ rf_with_vectors_saved:
   mov eax, -1
   mov edx, -1
   xsave64 [rbx]
+  own_control_words
   call r8
   mov r12, rax
   mov eax, -1
@@ -46,6 +53,7 @@ rf_with_vectors_saved:
   and rsp, -64
   mov rbx, rsp
   fxsave64 [rbx]
+  own_control_words
   call r8
   mov r12, rax
   fxrstor64 [rbx]
