@@ -355,7 +355,7 @@ static bool seal(struct region *region) {
   if (region->sealed || !region->used) return true; /* an empty one stays writable for the next round */
   region->sealed = region->used;
   rf_frames_publish(&region->frames, (uintptr_t)region->start, region->used);
-  return rf_syscall(SYS_mprotect, region->start, REGION_BYTES, PROT_READ | PROT_EXEC) == 0;
+  return rf_text_seal(region->start, REGION_BYTES) == 0;
 }
 
 static bool in_sealed(uintptr_t stub) {
@@ -450,7 +450,7 @@ bool rf_patch_notifier(uintptr_t address, const void *entry) {
   uint8_t *stub = rf_near_pages(address, address + 16, 4096), jump[RF_JUMP_BYTES];
   if (!stub) return false;
   rf_stub_head(stub, 0, entry);
-  if (rf_syscall(SYS_mprotect, stub, 4096, PROT_READ | PROT_EXEC) != 0) return false;
+  if (rf_text_seal(stub, 4096) != 0) return false;
   rf_jump_encode(address + start, (uintptr_t)stub, jump);
   rf_text_open();
   int failed = rf_text_write((void *)(address + start), jump, sizeof jump);

@@ -2,11 +2,14 @@
  * rf_with_vectors_saved(). */
 #include "trace/call.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/uio.h>
 
 #include "arch/arch.h"
 #include "arch/entry.h"
+#include "base/quiet.h"
 #include "base/signals.h"
 #include "base/thread.h"
 #include "recording/threads.h"
@@ -513,11 +516,47 @@ void rf_calls_inherit(void) {
 
 void rf_calls_abandon(struct rf_thread *thread) { rf_records_clear(thread, close_dead); }
 
+/* Records whose stack exit() uses again, behind pthread_exit of the main thread: an unwinder has passed them,
+ * or the return address that their bodies would need is gone. */
+static void close_gone(void) {
+  struct rf_record *top = (struct rf_record *)rf_tls.top, *below;
+  while (top && (below = rf_record_below(top)) && below->position != RF_RECORD_FREE &&
+         (below->flags & RF_RECORD_UNWOUND || *(uintptr_t *)below->position != (uintptr_t)rf_return)) {
+    close_record(rf_tls.self, below);
+    top = below;
+  }
+  rf_tls.top = (char *)top;
+}
+
+/* Of a coroutine's stack, which may be unmapped: false where the return address that its body needs is gone.
+ */
+static bool may_return(const struct rf_record *record) {
+  uintptr_t found = 0;
+  struct iovec here = {&found, sizeof found}, there = {(void *)record->position, sizeof found};
+  long got = rf_syscall(SYS_process_vm_readv, rf_syscall(SYS_getpid), &here, 1, &there, 1, 0);
+  return got == (long)sizeof found ? found == (uintptr_t)rf_return : got != -EFAULT;
+}
+
+/* Counts the call only, and leaves the record: other threads are still running. */
+static void count_gone(struct rf_record *record) {
+  struct rf_slot *slot = record->slot;
+  if (!slot || record->flags & RF_RECORD_INHERITED || may_return(record)) return;
+  uint64_t weight = rf_weight(record->flags);
+  slot->unwound++;
+  slot->unwound_weights += weight;
+  slot->endless_weights += weight;
+  if (slot->depth) slot->depth--;
+}
+
 void rf_calls_settle(void) {
   struct rf_thread *thread = rf_tls.self;
   uintptr_t here = (uintptr_t)__builtin_frame_address(0);
   uint64_t mask = rf_signals_block();
-  if (here >= thread->stack_low && here < thread->stack_high) close_passed(here);
+  if (here >= thread->stack_low && here < thread->stack_high) {
+    close_passed(here);
+    close_gone();
+  }
+  if (!rf_quiet()) rf_foreign_visit(count_gone);
   rf_signals_restore(mask);
 }
 
