@@ -10,9 +10,16 @@
 #include "elf/frame_code.h"
 #include "patch/patch.h"
 
+/* How far a function has been decoded: what is asked comes in order, so that no instruction is decoded twice.
+ */
+struct cursor {
+  uintptr_t start, at;
+};
+
 struct search {
   const struct rf_branch_query *query;
   uint16_t *entered;
+  struct cursor cursor;
 };
 
 /* Index of the last start at or before address. */
@@ -40,10 +47,12 @@ static const struct rf_extent *function_of(const struct rf_branch_query *q, uint
 }
 
 /* The instruction that covers from, if it branches to target, when decoding begins at start. */
-static bool branch_at(uintptr_t start, uintptr_t end, uintptr_t from, uintptr_t target,
+static bool branch_at(struct cursor *cursor, uintptr_t start, uintptr_t end, uintptr_t from, uintptr_t target,
                       struct rf_branch *found) {
   struct rf_instruction in;
-  for (uintptr_t at = start; at <= from; at += in.length) {
+  if (cursor->start != start || cursor->at > from) *cursor = (struct cursor){start, start};
+  for (uintptr_t at = cursor->at; at <= from; at += in.length) {
+    cursor->at = at;
     if (!rf_decode((const uint8_t *)at, end - at, at, &in)) {
       in.length = 1;
       continue;
@@ -80,11 +89,12 @@ static uintptr_t code_start(uintptr_t function) {
   return patched ? window.end : function;
 }
 
-static bool is_branch(const struct rf_branch_query *q, const struct rf_extent *function, uintptr_t source,
-                      uintptr_t target, struct rf_branch *found) {
+static bool is_branch(const struct rf_branch_query *q, struct cursor *cursor,
+                      const struct rf_extent *function, uintptr_t source, uintptr_t target,
+                      struct rf_branch *found) {
   uintptr_t start = function ? code_start(function->address) : unnamed_start(q, source);
   uintptr_t end = function ? function->address + function->size : q->text_end;
-  return branch_at(start, end, source, target, found);
+  return branch_at(cursor, start, end, source, target, found);
 }
 
 static void hit(void *user, size_t from, size_t to) {
@@ -99,7 +109,7 @@ static void hit(void *user, size_t from, size_t to) {
   if ((search->entered[index] & bit) == bit) return;
   if (target == q->starts[index] && !own) return; /* a tail call to its beginning */
   struct rf_branch found;
-  if (is_branch(q, function, source, target, &found)) search->entered[index] |= bit;
+  if (is_branch(q, &search->cursor, function, source, target, &found)) search->entered[index] |= bit;
 }
 
 /* From a stub: moved there before. What only looks like a branch does no harm. */
@@ -155,7 +165,7 @@ bool rf_branches_find(const struct rf_branch_query *query, uint16_t *entered) {
   size_t bytes;
   uint64_t *targets = target_map(query, &bytes);
   if (!targets) return false;
-  struct search search = {query, entered};
+  struct search search = {query, entered, {0, 0}};
   for (size_t i = 0; i < query->start_count; i++)
     mark_range(query, targets, query->starts[i],
                rf_jump_offset((const uint8_t *)query->starts[i]) + RF_JUMP_BYTES);
@@ -171,6 +181,7 @@ struct listing {
   const struct rf_branch_query *query;
   struct rf_branch_list *list;
   bool failed;
+  struct cursor cursor;
 };
 
 static bool room_for_branch(struct rf_branch_list *list) {
@@ -199,7 +210,7 @@ static void list_hit(void *user, size_t from, size_t to) {
   bool beginning = entered && entered->address == target;
   struct rf_branch found;
   if (listing->failed || (beginning && entered != function)) return;
-  if (!is_branch(q, function, source, target, &found)) return;
+  if (!is_branch(q, &listing->cursor, function, source, target, &found)) return;
   if (room_for_branch(listing->list))
     insert(listing->list, &found);
   else
@@ -220,7 +231,7 @@ bool rf_branches_list(const struct rf_branch_query *query, const struct rf_exten
                       struct rf_branch_list *list) {
   size_t bytes;
   uint64_t *targets = target_map(query, &bytes);
-  struct listing listing = {query, list, targets == NULL};
+  struct listing listing = {.query = query, .list = list, .failed = targets == NULL};
   *list = (struct rf_branch_list){0};
   for (size_t i = 0; targets && i < area_count; i++)
     mark_range(query, targets, areas[i].address, areas[i].size);

@@ -35,6 +35,10 @@ struct rf_edit *rf_edit_add_jump(uintptr_t address, uintptr_t target, uintptr_t 
   return rf_edit_add(address, bytes, sizeof bytes, stub, id);
 }
 
+void rf_edits_quieten(size_t count) {
+  for (size_t i = count; i < edit_count; i++) edits[i].quiet = true;
+}
+
 void rf_edit_add_again(const struct rf_edit *edit) { edits[edit_count++] = *edit; }
 
 size_t rf_edits_count(void) { return edit_count; }

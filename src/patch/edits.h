@@ -13,6 +13,7 @@ struct rf_edit {
   uintptr_t address, stub; /* stub: what makes sense only once this lies in executable pages */
   uint32_t id;
   uint8_t count;
+  bool quiet; /* no thread runs its module's code before it is written */
   uint8_t bytes[RF_JUMP_BYTES], original[RF_JUMP_BYTES];
   uintptr_t moved[RF_JUMP_BYTES]; /* see base/change.h */
 };
@@ -24,6 +25,8 @@ struct rf_edit *rf_edit_add(uintptr_t address, const uint8_t *bytes, size_t coun
                             uint32_t id);
 /* A jump from address to target. */
 struct rf_edit *rf_edit_add_jump(uintptr_t address, uintptr_t target, uintptr_t stub, uint32_t id);
+/* All behind the first count are quiet. */
+void rf_edits_quieten(size_t count);
 /* One that was kept. */
 void rf_edit_add_again(const struct rf_edit *edit);
 size_t rf_edits_count(void);

@@ -15,6 +15,7 @@
 #include "patch/host.h"
 #include "patch/landing.h"
 #include "patch/near.h"
+#include "patch/runs.h"
 #include "patch/text.h"
 #include "patch/turn.h"
 
@@ -316,6 +317,7 @@ static enum rf_refusal try_form(struct planning *p, struct form form) {
     bool known = frame_of(p->request, p->request->address, &frame);
     rf_frames_add(&p->region->frames, p->stub, &p->plan, p->request->address, known ? &frame : NULL);
     describe_landings(p);
+    if (p->request->quiet) rf_edits_quieten(edits);
     return RF_PATCH_OK;
   }
   rf_edits_drop(edits);
@@ -364,21 +366,31 @@ static bool in_sealed(uintptr_t stub) {
   return false;
 }
 
-static void seal_all(void) {
+/* false: some stubs could not be made executable. */
+static bool seal_all(void) {
+  bool all = true;
   for (struct region *r = regions; r; r = r->next)
-    if (!seal(r)) r->sealed = 0;
+    if (!seal(r)) r->sealed = 0, all = false;
+  return all;
+}
+
+static bool write_one(const struct rf_edit *edit) {
+  return in_sealed(edit->stub) && rf_text_write((void *)edit->address, edit->bytes, edit->count) == 0;
 }
 
 size_t rf_patch_commit(void (*failed)(void *user, uint32_t id, const char *reason), void *user) {
-  size_t failures = 0;
-  seal_all();
-  for (size_t i = 0; i < rf_edits_count(); i++) {
-    const struct rf_edit *edit = &rf_edits()[i];
-    if (in_sealed(edit->stub) && rf_text_write((void *)edit->address, edit->bytes, edit->count) == 0)
-      continue;
+  size_t failures = 0, count = rf_edits_count(), written;
+  const struct rf_edit *edits = rf_edits();
+  void *room = seal_all() && count > 1 ? rf_malloc(RF_RUN_BYTES) : NULL;
+  for (size_t i = 0; i < count; i += written) {
+    written = rf_run_write(edits + i, count - i, room);
+    if (written) continue;
+    written = 1;
+    if (write_one(&edits[i])) continue;
     failures++;
-    failed(user, edit->id, "the kernel refuses to change its code");
+    failed(user, edits[i].id, "the kernel refuses to change its code");
   }
+  rf_free(room);
   rf_edits_drop(0);
   rf_host_settle();
   return failures;
@@ -408,7 +420,7 @@ void rf_patch_restore(uint32_t id) {
 }
 
 const struct rf_change_edit *rf_patch_export(size_t *count) {
-  seal_all();
+  (void)seal_all();
   rf_host_settle();
   return rf_edits_export(count);
 }

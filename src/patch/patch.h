@@ -28,6 +28,7 @@ struct rf_patch_request {
   const struct rf_branch_list *branches; /* into all that is within RF_PATCH_AREA of it; NULL: not known */
   const uintptr_t *scarce;               /* functions in there that need room themselves, sorted */
   size_t scarce_count;
+  bool quiet;     /* no thread runs the module's code yet: it may be written in large pieces */
   bool anonymous; /* the id is none of a function's: it is never restored */
 };
 

@@ -43,7 +43,7 @@ struct sweep {
   size_t extent_count, extent_capacity;
   uint16_t *entered;           /* by candidate: which of its first bytes are branched to */
   bool relocated, waiting;     /* waiting: its IFUNCs alone are looked at, once more */
-  bool quiet;                  /* none of its code runs while it is patched */
+  bool quiet;                  /* no other thread runs its code while it is patched */
   struct rf_pattern_set *only; /* other functions than these are left out; NULL: none is */
 };
 
@@ -327,6 +327,7 @@ static const char *patch(const struct sweep *s, const struct candidate *first, s
                                      .entered = entered_bytes(s, first, aliases),
                                      .functions = s->extents,
                                      .function_count = s->extent_count,
+                                     .quiet = s->quiet,
                                      .branches = around ? &around->branches : NULL,
                                      .scarce = around ? around->scarce : NULL,
                                      .scarce_count = around ? around->count : 0};

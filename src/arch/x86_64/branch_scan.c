@@ -1,7 +1,7 @@
 /*
  * See branch_scan.h. Calls mostly go to beginnings, so they are looked at only where that is asked for.
  *
- * 16 bytes at a time. Branches with a long distance may come from anywhere, but few bytes read like one;
+ * 64 bytes at a time. Branches with a long distance may come from anywhere, but few bytes read like one;
  * short ones are many, and matter only where a target is within their reach.
  */
 #include "arch/x86_64/branch_scan.h"
@@ -10,8 +10,9 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define STEP 16u
-#define SHORT_REACH 130u /* either way, from the branch's first byte */
+#define STEP 64u
+#define SHORT_BACK 126u /* how far before and behind itself a short branch reaches */
+#define SHORT_AHEAD 129u
 
 struct scan {
   const struct rf_scan_range *range;
@@ -29,6 +30,11 @@ static inline __m128i masked(__m128i bytes, uint8_t mask, uint8_t value) {
   return equal(_mm_and_si128(bytes, _mm_set1_epi8((char)mask)), value);
 }
 
+/* Which of STEP bytes begin a branch: one bit each. */
+struct masks {
+  uint64_t longs, shorts;
+};
+
 /* jmp rel32, jcc rel32, and call rel32 when it is asked for */
 static inline unsigned long_branches(__m128i bytes, __m128i next, uint8_t jumps) {
   return (unsigned)_mm_movemask_epi8(_mm_or_si128(
@@ -41,6 +47,19 @@ static inline unsigned short_branches(__m128i bytes) {
       _mm_or_si128(_mm_or_si128(masked(bytes, 0xf0, 0x70), equal(bytes, 0xeb)), masked(bytes, 0xfc, 0xe0)));
 }
 
+static inline __m128i load(const uint8_t *at) { return _mm_loadu_si128((const __m128i *)(const void *)at); }
+
+/* Reads a byte more than STEP. */
+static inline struct masks masks_at(const uint8_t *at, uint8_t jumps, bool with_shorts) {
+  struct masks found = {0, 0};
+  for (unsigned i = 0; i < STEP; i += 16) {
+    __m128i bytes = load(at + i);
+    found.longs |= (uint64_t)long_branches(bytes, load(at + i + 1), jumps) << i;
+    if (with_shorts) found.shorts |= (uint64_t)short_branches(bytes) << i;
+  }
+  return found;
+}
+
 static inline size_t long_target(const uint8_t *text, size_t at) {
   int32_t distance;
   memcpy(&distance, text + at, sizeof distance);
@@ -51,12 +70,13 @@ static inline void check(const struct scan *s, size_t from, size_t to) {
   if (to < s->target_count && (s->targets[to / 64] >> (to % 64) & 1)) s->hit(s->user, from, to);
 }
 
-static void look_at(const struct scan *s, size_t at, unsigned longs, unsigned shorts) {
+/* In order of their addresses. */
+static void look_at(const struct scan *s, size_t at, struct masks found) {
   const uint8_t *text = s->range->text;
-  for (unsigned left = longs | shorts; left; left &= left - 1) {
-    unsigned i = (unsigned)__builtin_ctz(left);
+  for (uint64_t left = found.longs | found.shorts; left; left &= left - 1) {
+    unsigned i = (unsigned)__builtin_ctzll(left);
     size_t from = at + i;
-    if (shorts >> i & 1)
+    if (found.shorts >> i & 1)
       check(s, from, from + 2 + (size_t)(intptr_t)(int8_t)text[from + 1]);
     else
       check(s, from, long_target(text, from + ((text[from] & 0xfe) == 0xe8 ? 1 : 2)));
@@ -65,11 +85,20 @@ static void look_at(const struct scan *s, size_t at, unsigned longs, unsigned sh
 
 /* Whether a short branch in [at, at + STEP) may reach a target. Looks at whole words of the map. */
 static inline bool reaches_target(const struct scan *s, size_t at) {
-  size_t words = s->target_count / 64 + 1, first = at > SHORT_REACH ? (at - SHORT_REACH) / 64 : 0,
-         last = (at + STEP + SHORT_REACH) / 64;
+  size_t words = s->target_count / 64 + 1, first = at > SHORT_BACK ? (at - SHORT_BACK) / 64 : 0,
+         last = (at + STEP + SHORT_AHEAD) / 64;
   uint64_t any = 0;
   for (size_t i = first; i <= last && i < words; i++) any |= s->targets[i];
   return any;
+}
+
+static void scan_rest(const struct scan *s, size_t at, size_t end, uint8_t jumps) {
+  uint8_t bytes[2 * STEP] = {0};
+  if (at >= end) return;
+  memcpy(bytes, s->range->text + at, end - at + 1); /* the last branch may have two opcode bytes */
+  struct masks found = masks_at(bytes, jumps, true);
+  uint64_t kept = end - at < STEP ? ((uint64_t)1 << (end - at)) - 1 : ~(uint64_t)0;
+  look_at(s, at, (struct masks){found.longs & kept, found.shorts & kept});
 }
 
 void rf_branch_scan(const struct rf_scan_range *range, const uint64_t *targets, size_t target_count,
@@ -78,15 +107,8 @@ void rf_branch_scan(const struct rf_scan_range *range, const uint64_t *targets, 
   const uint8_t jumps = range->calls ? 0xfe : 0xff;                 /* e8 and e9, or e9 alone */
   size_t at = range->from, end = range->to > 6 ? range->to - 6 : 0; /* no branch begins at end or behind */
   for (; at + STEP < end; at += STEP) {
-    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(range->text + at));
-    __m128i next = _mm_loadu_si128((const __m128i *)(const void *)(range->text + at + 1));
-    unsigned longs = long_branches(bytes, next, jumps), shorts = short_branches(bytes);
-    if (shorts && !reaches_target(&s, at)) shorts = 0;
-    if (longs | shorts) look_at(&s, at, longs, shorts);
+    struct masks found = masks_at(range->text + at, jumps, reaches_target(&s, at));
+    if (found.longs | found.shorts) look_at(&s, at, found);
   }
-  for (; at < end; at++) {
-    uint8_t bytes[STEP] = {range->text[at], range->text[at + 1]};
-    __m128i one = _mm_loadu_si128((const __m128i *)(const void *)bytes);
-    look_at(&s, at, long_branches(one, _mm_srli_si128(one, 1), jumps) & 1, short_branches(one) & 1);
-  }
+  scan_rest(&s, at, end, jumps);
 }

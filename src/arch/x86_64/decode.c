@@ -3,6 +3,9 @@
 
 #include <Zydis/Zydis.h>
 #include <dlfcn.h>
+#include <string.h>
+
+#include "arch/x86_64/usual.h"
 
 static __typeof__(&ZydisDecoderInit) decoder_init;
 static __typeof__(&ZydisDecoderDecodeInstruction) decode_instruction;
@@ -56,7 +59,7 @@ static bool jumps_by_table(const ZydisDecodedInstruction *in) {
   return in->raw.modrm.mod == 3 || in->raw.modrm.rm == 4;
 }
 
-bool rf_decode(const uint8_t *code, size_t bytes, uintptr_t address, struct rf_instruction *out) {
+bool rf_decode_fully(const uint8_t *code, size_t bytes, uintptr_t address, struct rf_instruction *out) {
   ZydisDecodedInstruction in;
   if (!ZYAN_SUCCESS(decode_instruction(&decoder, NULL, code, bytes, &in))) return false;
   *out = (struct rf_instruction){.length = in.length, .flow = (uint8_t)flow_of(&in)};
@@ -118,7 +121,7 @@ static struct record_use use_of(const ZydisDecodedInstruction *in, const ZydisDe
   return use;
 }
 
-enum rf_record_use rf_decode_record_use(const uint8_t *code, size_t bytes, size_t *length) {
+enum rf_record_use rf_record_use_fully(const uint8_t *code, size_t bytes, size_t *length) {
   ZydisDecoderContext context;
   ZydisDecodedInstruction in;
   ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
@@ -140,4 +143,59 @@ enum rf_record_use rf_decode_record_use(const uint8_t *code, size_t bytes, size_
   if (use.cleared) return RF_USE_WRITES;
   if (use.read || use.addressed) return RF_USE_READS;
   return use.written ? RF_USE_WRITES : RF_USE_NONE;
+}
+
+/* ---- the usual ones ---- */
+
+static enum rf_flow usual_flow(const struct rf_usual *u) {
+  if (u->two_bytes) return u->relative ? RF_FLOW_BRANCH : RF_FLOW_NONE;
+  switch (u->opcode) {
+  case 0x70 ... 0x7f: return RF_FLOW_BRANCH;
+  case 0xc3: return RF_FLOW_RETURN;
+  case 0xe8: return RF_FLOW_CALL;
+  case 0xe9:
+  case 0xeb: return RF_FLOW_JUMP;
+  case 0xff: return u->reg == 2 ? RF_FLOW_INDIRECT_CALL : u->reg == 4 ? RF_FLOW_INDIRECT_JUMP : RF_FLOW_NONE;
+  }
+  return RF_FLOW_NONE;
+}
+
+static intptr_t distance_at(const uint8_t *code, size_t bytes) {
+  int32_t distance;
+  if (bytes == 1) return (int8_t)*code;
+  memcpy(&distance, code, sizeof distance);
+  return distance;
+}
+
+static void from_usual(const uint8_t *code, uintptr_t address, const struct rf_usual *u,
+                       struct rf_instruction *out) {
+  *out = (struct rf_instruction){.length = u->length, .flow = (uint8_t)usual_flow(u)};
+  uintptr_t behind = address + u->length;
+  out->padding = u->two_bytes && u->opcode == 0x1f;
+  out->condition = u->opcode & 0xf;
+  out->modrm = u->modrm;
+  out->by_table = out->flow == RF_FLOW_INDIRECT_JUMP && (u->mod == 3 || u->rm == 4);
+  if (u->displacement) {
+    out->displacement = u->displacement;
+    out->target = behind + (uintptr_t)distance_at(code + u->displacement, 4);
+  } else if (u->relative) {
+    out->immediate = u->immediate;
+    out->immediate_bytes = u->immediate_bytes;
+    out->target = behind + (uintptr_t)distance_at(code + u->immediate, u->immediate_bytes);
+  }
+}
+
+bool rf_decode(const uint8_t *code, size_t bytes, uintptr_t address, struct rf_instruction *out) {
+  struct rf_usual usual;
+  if (!rf_usual_decode(code, bytes, &usual)) return rf_decode_fully(code, bytes, address, out);
+  from_usual(code, address, &usual, out);
+  return true;
+}
+
+enum rf_record_use rf_decode_record_use(const uint8_t *code, size_t bytes, size_t *length) {
+  struct rf_usual usual;
+  if (!rf_usual_decode(code, bytes, &usual) || usual.names_rbx)
+    return rf_record_use_fully(code, bytes, length);
+  *length = usual.length;
+  return RF_USE_NONE;
 }
