@@ -189,6 +189,19 @@ static void put_times(const struct scope *scope, const struct rf_report_function
   for (size_t i = 0; i < sizeof times / sizeof *times; i++) put(scope, times[i].key, times[i].value);
 }
 
+static void put_lines(struct rf_json *json, const char *key, const char *lines) {
+  char name[4096];
+  rf_json_open_flat(json, key, '[');
+  while (*lines) {
+    size_t length = strcspn(lines, "\n"), kept = length < sizeof name ? length : sizeof name - 1;
+    memcpy(name, lines, kept);
+    name[kept] = 0;
+    rf_json_text(json, NULL, name);
+    lines += length + (lines[length] == '\n');
+  }
+  rf_json_close(json, ']');
+}
+
 static void put_function(struct rf_json *json, struct rf_report *report, const struct rf_report_function *f,
                          const struct rf_report_span *span) {
   const char *reason = f->calls == 0 ? "a function that was never called has no durations"
@@ -197,6 +210,7 @@ static void put_function(struct rf_json *json, struct rf_report *report, const s
   rf_json_open(json, NULL, '{');
   rf_json_text(json, "name", f->name);
   rf_json_text(json, "module", f->module);
+  put_lines(json, "aliases", f->aliases ? f->aliases : "");
   rf_json_count(json, "calls", f->calls);
   rf_json_count(json, "timed_calls", f->timed_calls);
   rf_json_text(json, "mode", f->mode);
@@ -245,19 +259,6 @@ static void put_skipped(struct rf_json *json, const struct rf_report *report) {
     rf_json_text(json, "module", report->skipped[i].module);
     rf_json_text(json, "reason", report->skipped[i].reason);
     rf_json_close(json, '}');
-  }
-  rf_json_close(json, ']');
-}
-
-static void put_lines(struct rf_json *json, const char *key, const char *lines) {
-  char name[4096];
-  rf_json_open_flat(json, key, '[');
-  while (*lines) {
-    size_t length = strcspn(lines, "\n"), kept = length < sizeof name ? length : sizeof name - 1;
-    memcpy(name, lines, kept);
-    name[kept] = 0;
-    rf_json_text(json, NULL, name);
-    lines += length + (lines[length] == '\n');
   }
   rf_json_close(json, ']');
 }

@@ -73,6 +73,7 @@ struct rf_function_system {
 
 struct rf_report_function {
   const char *name, *module, *mode;
+  const char *aliases; /* other names of the same code, separated by newlines; "" or NULL: none */
   uint8_t build_id[20];
   uint32_t build_id_bytes;
   uint64_t offset;

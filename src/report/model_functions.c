@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/moments.h"
+#include "elf/demangle.h"
 #include "report/model_parts.h"
 
 #define NO_INDEX SIZE_MAX
@@ -122,6 +123,37 @@ static size_t add_function(struct rf_function_merge *merge, const struct rf_repo
   return report->functions - 1;
 }
 
+/* Whether one of list's lines is name. */
+static bool has_line(const char *list, const char *name, size_t length) {
+  for (size_t line; *list; list += line + (list[line] == '\n')) {
+    line = strcspn(list, "\n");
+    if (line == length && !memcmp(list, name, length)) return true;
+  }
+  return false;
+}
+
+/* Of symbols, a line each, those that people would not call name, demangled and each once. Constructors have
+ * two symbols of one name. */
+static const char *other_names(struct rf_arena *arena, const char *name, const char *symbols) {
+  char list[4096], symbol[4096], shown[4096];
+  size_t used = 0;
+  list[0] = 0;
+  for (size_t line; *symbols; symbols += line + (symbols[line] == '\n')) {
+    line = strcspn(symbols, "\n");
+    if (line >= sizeof symbol) continue;
+    memcpy(symbol, symbols, line);
+    symbol[line] = 0;
+    const char *other = rf_demangle(symbol, shown, sizeof shown) ? shown : symbol;
+    size_t length = strlen(other);
+    if (!strcmp(other, name) || has_line(list, other, length)) continue;
+    if (used + length + 2 > sizeof list) break;
+    if (used) list[used++] = '\n';
+    memcpy(list + used, other, length + 1);
+    used += length;
+  }
+  return rf_arena_text(arena, list);
+}
+
 static size_t target_of(struct rf_function_merge *merge, const struct rf_reader *reader,
                         const struct rf_function_entry *entry) {
   struct rf_arena *arena = merge->report->arena;
@@ -136,6 +168,7 @@ static size_t target_of(struct rf_function_merge *merge, const struct rf_reader 
   if (index != NO_INDEX) return index;
   f.name = rf_arena_text(arena, f.name);
   f.module = rf_arena_text(arena, f.module);
+  f.aliases = other_names(arena, f.name, rf_reader_string(reader, entry->aliases));
   return add_function(merge, &f);
 }
 

@@ -213,6 +213,19 @@ static void sum_events(const struct rf_report *report, uint64_t *unwound, uint64
   }
 }
 
+/* People know both names of a folded function; those with an underscore in front are libraries' own matter.
+ */
+static void add_namesakes(struct rf_flow *flow, const struct rf_report *report, size_t rows) {
+  for (size_t i = 0, shown = 0; i < rows && shown < 3; i++) {
+    const char *others = report->function[i].aliases;
+    size_t length = others ? strcspn(others, "\n") : 0;
+    if (!length || *others == '_' || length > 60) continue;
+    shown++;
+    rf_flow_item(flow, "%s is also %.*s%s", report->function[i].name, (int)length, others,
+                 others[length] ? ", ..." : "");
+  }
+}
+
 static void add_notes(struct rf_buffer *out, const struct rf_report *report, size_t rows,
                       const struct rf_style *style) {
   struct rf_flow flow = {.out = out, .style = style, .column = 1, .indent = 1, .fresh = true};
@@ -228,6 +241,7 @@ static void add_notes(struct rf_buffer *out, const struct rf_report *report, siz
                  rf_show_ratio(worst_confidence(report, rows)));
   if (unwound) rf_flow_item(&flow, "%s left by an exception or a jump", rf_show_count((double)unwound));
   if (open) rf_flow_item(&flow, "%s still open at the end", rf_show_count((double)open));
+  add_namesakes(&flow, report, rows);
   if (report->functions > with_calls) rf_flow_item(&flow, "%zu never called", report->functions - with_calls);
   if (flow.fresh)
     out->bytes[out->length = before] = 0;

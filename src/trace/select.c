@@ -24,11 +24,12 @@
 #define NAME_BYTES 4096
 #define MOST_SEGMENTS 16
 
-/* A matched name at an address; several with one address are aliases of one function. */
+/* A matched name at an address, or another one of the same code; several with one address are aliases of one
+ * function. */
 struct candidate {
   uintptr_t address;
   char *name;
-  bool global, ifunc;
+  bool global, ifunc, unasked;   /* unasked: no pattern matched this name */
   struct rf_full full;           /* what its patterns ask of it */
   uint16_t sets[RF_SELECT_SETS]; /* of rules; how many: next field */
   uint16_t set_count;
@@ -39,6 +40,7 @@ struct sweep {
   const struct rf_module *module;
   struct candidate *candidates;
   size_t candidate_count, candidate_capacity;
+  size_t asked_count;        /* of them, while others are added */
   struct rf_extent *extents; /* of every function, to know where the next one begins */
   size_t extent_count, extent_capacity;
   uint16_t *entered;           /* by candidate: which of its first bytes are branched to */
@@ -82,6 +84,16 @@ bool rf_select_start(const struct rf_select_plan *plan) {
 
 /* ---- collecting one module's symbols ---- */
 
+static struct candidate *add_candidate(struct sweep *s, struct candidate fresh, const char *name) {
+  struct candidate *list = rf_grow(s->candidates, s->candidate_count, &s->candidate_capacity, sizeof *list);
+  if (!list) return NULL;
+  s->candidates = list;
+  fresh.name = rf_strdup(name);
+  if (!fresh.name) return NULL;
+  list[s->candidate_count] = fresh;
+  return &list[s->candidate_count++];
+}
+
 static bool collect_symbol(void *user, const struct rf_symbol *symbol) {
   struct sweep *s = user;
   struct rf_extent *extents = rf_grow(s->extents, s->extent_count, &s->extent_capacity, sizeof *extents);
@@ -94,18 +106,14 @@ static bool collect_symbol(void *user, const struct rf_symbol *symbol) {
       (s->only && rf_pattern_match(s->only, s->module->name, symbol->name) < 0))
     return true;
   if (!rf_wishes_choose(s->module->name, symbol->name, &choice)) return true;
-  struct candidate *list = rf_grow(s->candidates, s->candidate_count, &s->candidate_capacity, sizeof *list);
-  if (!list) return false;
-  s->candidates = list;
-  char *name = rf_strdup(symbol->name);
-  if (!name) return false;
-  struct candidate *fresh = &list[s->candidate_count++];
-  *fresh = (struct candidate){.address = symbol->address,
-                              .name = name,
-                              .global = symbol->global,
-                              .ifunc = symbol->kind == RF_SYMBOL_IFUNC,
-                              .full = choice.full,
-                              .set_count = choice.set_count};
+  struct candidate *fresh = add_candidate(s,
+                                          (struct candidate){.address = symbol->address,
+                                                             .global = symbol->global,
+                                                             .ifunc = symbol->kind == RF_SYMBOL_IFUNC,
+                                                             .full = choice.full,
+                                                             .set_count = choice.set_count},
+                                          symbol->name);
+  if (!fresh) return false;
   memcpy(fresh->sets, choice.sets, sizeof fresh->sets);
   return true;
 }
@@ -115,15 +123,75 @@ static int by_address(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-/* Same address: the name that people know first: global, without leading underscores, short. */
+/* Same address: the name that was asked for first, and that people know: global, without leading underscores,
+ * short. */
 static int by_address_and_name(const void *a, const void *b) {
   const struct candidate *x = a, *y = b;
   if (x->address != y->address) return x->address < y->address ? -1 : 1;
+  if (x->unasked != y->unasked) return y->unasked ? -1 : 1;
   if (x->global != y->global) return x->global ? -1 : 1;
   int underscore = (x->name[0] == '_') - (y->name[0] == '_');
   if (underscore) return underscore;
   int length = (int)strlen(x->name) - (int)strlen(y->name);
   return length ? length : strcmp(x->name, y->name);
+}
+
+/* The one among the asked ones, which are sorted, at that address. */
+static const struct candidate *asked_at(const struct sweep *s, uintptr_t address) {
+  size_t low = 0, high = s->asked_count;
+  while (low < high) {
+    size_t middle = (low + high) / 2;
+    if (s->candidates[middle].address < address)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low < s->asked_count && s->candidates[low].address == address ? &s->candidates[low] : NULL;
+}
+
+/* A folded function's calls are counted with those of its namesakes, so that the report must know them all.
+ */
+static bool collect_other_name(void *user, const struct rf_symbol *symbol) {
+  struct sweep *s = user;
+  if (symbol->kind != RF_SYMBOL_FUNCTION || rf_symbol_is_cold(symbol->name)) return true;
+  const struct candidate *asked = asked_at(s, symbol->address);
+  for (const struct candidate *end = s->candidates + s->asked_count; asked && asked < end; asked++) {
+    if (asked->address != symbol->address) break;
+    if (!strcmp(asked->name, symbol->name)) return true;
+  }
+  if (!asked) return true;
+  struct candidate other = {.address = symbol->address, .global = symbol->global, .unasked = true};
+  return add_candidate(s, other, symbol->name) != NULL;
+}
+
+static void sort_candidates(struct sweep *s) {
+  rf_sort(s->candidates, s->candidate_count, sizeof *s->candidates, by_address_and_name);
+}
+
+/* Candidates with one address. */
+static size_t aliases_at(const struct sweep *s, size_t index) {
+  size_t next = index + 1;
+  while (next < s->candidate_count && s->candidates[next].address == s->candidates[index].address) next++;
+  return next - index;
+}
+
+/* Whether some function has more symbols than were asked for: mostly none has, and the symbols need not be
+ * read once more. */
+static bool have_other_names(const struct sweep *s) {
+  for (size_t i = 0, count; i < s->candidate_count; i += count) {
+    count = aliases_at(s, i);
+    uintptr_t address = s->candidates[i].address;
+    size_t at = rf_extent_from(s->extents, s->extent_count, address) + count;
+    if (at < s->extent_count && s->extents[at].address == address) return true;
+  }
+  return false;
+}
+
+static void collect_other_names(struct sweep *s) {
+  sort_candidates(s);
+  s->asked_count = s->candidate_count;
+  if (have_other_names(s)) rf_symbols_visit(s->module, collect_other_name, s, NULL);
+  if (s->candidate_count > s->asked_count) sort_candidates(s);
 }
 
 /* ---- recording what was found ---- */
@@ -343,13 +411,6 @@ static const char *patch(const struct sweep *s, const struct candidate *first, s
   return NULL;
 }
 
-/* Candidates with one address. */
-static size_t aliases_at(const struct sweep *s, size_t index) {
-  size_t next = index + 1;
-  while (next < s->candidate_count && s->candidates[next].address == s->candidates[index].address) next++;
-  return next - index;
-}
-
 static bool look_around(const struct sweep *s, const size_t *scarce, size_t count,
                         struct surroundings *around) {
   struct rf_segment segments[MOST_SEGMENTS];
@@ -519,7 +580,7 @@ static void sweep_symbols(struct sweep *s, struct seen_module *seen) {
     resolve_indirect(s);
     seen->waiting = s->waiting;
     rf_sort(s->extents, s->extent_count, sizeof *s->extents, by_address);
-    rf_sort(s->candidates, s->candidate_count, sizeof *s->candidates, by_address_and_name);
+    if (s->candidate_count) collect_other_names(s);
     if (s->candidate_count) patch_candidates(s);
   }
   free_sweep(s);
