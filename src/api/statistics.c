@@ -39,7 +39,8 @@ struct rf_tally_scale rf_statistics_scale(uint32_t mode) {
   double rate = rf_clock_refine(header->start_cycles, header->start_monotonic_ns, rf_cycles(),
                                 rf_monotonic_ns(), header->cycles_per_second);
   if (mode == RF_CLOCK_PERF_COUNTER) return (struct rf_tally_scale){1 / rate, header->probe_inside_cycles};
-  return (struct rf_tally_scale){1e-9, header->probe_inside_cycles / rate * 1e9};
+  double clock_ns = mode <= RF_CLOCK_THREAD ? (double)header->clock_inside_ps[mode] * 1e-3 : 0;
+  return (struct rf_tally_scale){1e-9, header->probe_inside_cycles / rate * 1e9 + clock_ns};
 }
 
 /* ---- names ---- */

@@ -112,6 +112,9 @@ struct rf_header {
   uint64_t rss_looks, rss_look[RF_RSS_LOOKS]; /* how often the sampler looked at resident memory, and what it
                                                  saw last, in a ring */
   int64_t monotonic_offset_ns; /* what the process's time namespace adds to every *_monotonic_ns here */
+  /* By enum rf_clock_mode: what reading that clock adds to a timed duration besides probe_inside_cycles, in
+   * picoseconds. */
+  uint64_t clock_inside_ps[4];
 };
 _Static_assert(sizeof(struct rf_header) <= RF_HEADER_BYTES, "the header has outgrown its page");
 

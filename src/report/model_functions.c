@@ -61,6 +61,13 @@ double rf_unit_seconds(const struct rf_header *header, uint32_t mode) {
   return header->cycles_per_second > 0 ? 1 / header->cycles_per_second : 1e-9;
 }
 
+/* What the probe adds to a duration, in the units of the mode's clock. */
+static double inside_units(const struct rf_header *h, uint32_t mode) {
+  double probe_s = h->probe_inside_cycles * rf_unit_seconds(h, RF_CLOCK_PERF_COUNTER);
+  double clock_s = mode <= RF_CLOCK_THREAD ? (double)h->clock_inside_ps[mode] * 1e-12 : 0;
+  return (probe_s + clock_s) / rf_unit_seconds(h, mode);
+}
+
 static const char *mode_name(uint32_t mode) {
   static const char *const names[] = {"perf_counter", "wall_clock", "process_time", "thread_time"};
   return mode < sizeof names / sizeof *names ? names[mode] : "unknown";
@@ -239,7 +246,7 @@ static void add_durations(struct accumulator *a, const struct rf_header *h, cons
                           double weight) {
   if (!slot->durations) return;
   double unit = rf_unit_seconds(h, a->mode);
-  double inside = h->probe_inside_cycles * rf_unit_seconds(h, RF_CLOCK_PERF_COUNTER) / unit;
+  double inside = inside_units(h, a->mode);
   double n = (double)slot->weights;
   double sum_s = corrected((double)rf_slot_sum(slot), inside * n, unit);
   join_moments(&a->weight, &a->sum_s, &a->m2, weight * n, weight * sum_s,
@@ -356,7 +363,7 @@ static void read_threads(const struct rf_reader *reader, struct accumulator *lis
 static size_t buckets_of(const struct accumulator *a, const struct rf_header *h,
                          struct rf_duration_bucket *out) {
   double unit = rf_unit_seconds(h, a->mode);
-  double inside = h->probe_inside_cycles * rf_unit_seconds(h, RF_CLOCK_PERF_COUNTER) / unit;
+  double inside = inside_units(h, a->mode);
   size_t n = 0;
   for (unsigned o = 0; o < RF_OCTAVES; o++)
     for (unsigned i = 0; a->octave[o] && i < RF_SUBBUCKETS; i++) {
@@ -439,7 +446,7 @@ static void merge_edges(struct rf_function_merge *merge, const struct rf_reader 
   while (rf_cursor_next(&cursor, &entry, sizeof entry)) {
     if (entry.caller >= count || entry.callee >= count || !entry.calls) continue;
     double unit = rf_unit_seconds(h, list[entry.callee].mode);
-    double inside = h->probe_inside_cycles * rf_unit_seconds(h, RF_CLOCK_PERF_COUNTER) / unit;
+    double inside = inside_units(h, list[entry.callee].mode);
     double sum = (double)((unsigned __int128)entry.sum_high << 64 | entry.sum);
     struct rf_report_edge *edge = rf_arena_push(report->arena, &report->edge, report->edges++, sizeof *edge);
     *edge = (struct rf_report_edge){list[entry.caller].target, list[entry.callee].target, entry.calls,

@@ -5,6 +5,7 @@
  */
 #include "session/functions.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "arch/entry.h"
@@ -26,6 +27,7 @@
 #include "session/describe.h"
 #include "trace/call.h"
 #include "trace/edges.h"
+#include "trace/full.h"
 #include "trace/pace.h"
 #include "trace/probe.h"
 #include "trace/select.h"
@@ -91,7 +93,18 @@ static void record_cost(void) {
   header->clock_cost_cycles = cost.clock;
   header->probe_inside_cycles = cost.inside;
   header->probe_outside_cycles = cost.outside;
-  rf_calls_set_probe_cost(cost.inside, cost.outside);
+  rf_full_record_costs();
+}
+
+/* Callers' times are corrected in the units of the clock that functions have by default. */
+static void set_probe_cost(enum rf_clock_mode mode) {
+  struct rf_clock_cost clock = rf_full_clock_cost(mode);
+  double ns = 1e9 / rf_recording_header()->cycles_per_second, inside = (double)clock.inside_ps / 1000;
+  if (mode == RF_CLOCK_PERF_COUNTER)
+    rf_calls_set_probe_cost(cost.inside, cost.outside);
+  else
+    rf_calls_set_probe_cost((uint64_t)(cost.inside * ns + inside),
+                            (uint64_t)fmax((cost.outside + clock.cycles) * ns - inside, 0));
 }
 
 /* The library's own code, by the linker's names for its bounds. */
@@ -124,6 +137,7 @@ void rf_functions_start(const struct rf_options *options, bool dry, void (*end_p
   rf_edges_start(rf_option_on(options, RF_OPT_TRACE_EDGES));
   cost = rf_probe_measure(); /* now: it borrows an id that may be taken later */
   record_cost();
+  set_probe_cost((enum rf_clock_mode)rf_option_choice(options, RF_OPT_TIMING_MODE));
   if (plan.rules) rf_validate_measure(cost.inside + cost.outside);
   budget = rf_option_ratio(options, RF_OPT_TIMING_BUDGET);
   if (selecting) start_budget();

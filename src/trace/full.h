@@ -15,13 +15,24 @@
 /* What is measured of a function's calls, besides time. Set before it is patched; read-only then. */
 struct rf_full {
   enum rf_clock_mode mode;
-  uint32_t flags;      /* RF_FUNCTION_HEAP, RF_FUNCTION_SYSTEM */
-  bool every_call;     /* asked for this very function: timed at every call, whatever the budget */
-  const void *checker; /* rules and the like: struct rf_checker of src/validate; NULL: none */
+  uint32_t flags;        /* RF_FUNCTION_HEAP, RF_FUNCTION_SYSTEM */
+  bool every_call;       /* asked for this very function: timed at every call, whatever the budget */
+  uint32_t clock_cycles; /* what its clock's two readings cost; rf_full_set fills it in */
+  const void *checker;   /* rules and the like: struct rf_checker of src/validate; NULL: none */
 };
 
 /* Makes id a function with a full measurement; full is copied. false without memory. */
 bool rf_full_set(uint32_t id, const struct rf_full *full);
+
+/* What two readings of a mode's clock at a call cost, measured once a mode (in 30 us with the CPU's clocks)
+ * and written to the recording: cycles altogether, and the nanoseconds of them that get into the duration. */
+struct rf_clock_cost {
+  uint32_t cycles;
+  uint64_t inside_ps;
+};
+struct rf_clock_cost rf_full_clock_cost(enum rf_clock_mode mode);
+/* In a child's new recording. */
+void rf_full_record_costs(void);
 
 /* Finds the kernel's fast clock (vDSO); without it clocks are read by system calls. Once, before functions
  * are patched. */
