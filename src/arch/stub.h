@@ -4,5 +4,6 @@
 #if defined(__x86_64__)
 #include "arch/x86_64/branch_scan.h"
 #include "arch/x86_64/decode.h"
+#include "arch/x86_64/label_scan.h"
 #include "arch/x86_64/stub.h"
 #endif

@@ -31,6 +31,18 @@ struct rf_segment {
 /* Its readable executable segments, as far as the file fills them; answers how many, at most most. */
 size_t rf_module_text_segments(const struct rf_module *module, struct rf_segment *segments, size_t most);
 
+/* How many bytes from address on the file fills in a readable segment; 0: none. */
+size_t rf_module_readable(const struct rf_module *module, uintptr_t address);
+
+/* From its first segment to its last, as far as the file fills it. */
+struct rf_segment rf_module_hull(const struct rf_module *module);
+
+/* Every address inside the module that its data holds: what the loader relocates, whether that has been done
+ * yet or not; in an executable with fixed addresses, every aligned word of it that reads like one. Cost:
+ * about 1 ns a relocation, or a word. */
+void rf_module_pointers_visit(const struct rf_module *module, void (*visit)(void *user, uintptr_t address),
+                              void *user);
+
 enum rf_symbol_kind { RF_SYMBOL_FUNCTION, RF_SYMBOL_IFUNC };
 
 struct rf_symbol {

@@ -1,4 +1,4 @@
-/* A module's executable segments, from its program headers in memory. */
+/* A module's segments, from its program headers in memory. */
 #include <elf.h>
 
 #include "elf/module.h"
@@ -13,4 +13,26 @@ size_t rf_module_text_segments(const struct rf_module *module, struct rf_segment
     segments[count++] = (struct rf_segment){start, start + header->p_filesz};
   }
   return count;
+}
+
+size_t rf_module_readable(const struct rf_module *module, uintptr_t address) {
+  const Elf64_Phdr *headers = module->program_headers;
+  for (size_t i = 0; i < module->program_header_count; i++) {
+    uintptr_t start = module->load_address + headers[i].p_vaddr;
+    if (headers[i].p_type == PT_LOAD && (headers[i].p_flags & PF_R) && address - start < headers[i].p_filesz)
+      return headers[i].p_filesz - (address - start);
+  }
+  return 0;
+}
+
+struct rf_segment rf_module_hull(const struct rf_module *module) {
+  const Elf64_Phdr *headers = module->program_headers;
+  struct rf_segment hull = {UINTPTR_MAX, 0};
+  for (size_t i = 0; i < module->program_header_count; i++) {
+    uintptr_t start = module->load_address + headers[i].p_vaddr, end = start + headers[i].p_filesz;
+    if (headers[i].p_type != PT_LOAD) continue;
+    if (start < hull.start) hull.start = start;
+    if (end > hull.end) hull.end = end;
+  }
+  return hull;
 }

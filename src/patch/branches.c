@@ -8,6 +8,7 @@
 #include "arch/stub.h"
 #include "base/memory.h"
 #include "elf/frame_code.h"
+#include "patch/labels.h"
 #include "patch/patch.h"
 
 /* How far a function has been decoded: what is asked comes in order, so that no instruction is decoded twice.
@@ -35,8 +36,7 @@ static size_t start_at(const struct rf_branch_query *q, uintptr_t address) {
   return low;
 }
 
-/* The function that holds address, or NULL. */
-static const struct rf_extent *function_of(const struct rf_branch_query *q, uintptr_t address) {
+const struct rf_extent *rf_branch_function(const struct rf_branch_query *q, uintptr_t address) {
   size_t low = rf_extent_from(q->functions, q->function_count, address + 1);
   while (low-- > 0) {
     const struct rf_extent *f = &q->functions[low];
@@ -60,6 +60,22 @@ static bool branch_at(struct cursor *cursor, uintptr_t start, uintptr_t end, uin
     if (from >= at + in.length) continue;
     *found = (struct rf_branch){at, target, in.length, in.immediate, in.immediate_bytes, in.flow};
     return in.immediate && in.target == target;
+  }
+  return false;
+}
+
+/* ... and whether it is in such an instruction's middle that a word lies which is no distance. */
+static bool word_at(uintptr_t start, uintptr_t end, uintptr_t word) {
+  struct rf_instruction in;
+  for (uintptr_t at = start; at <= word; at += in.length) {
+    if (!rf_decode((const uint8_t *)at, end - at, at, &in)) {
+      in.length = 1;
+      continue;
+    }
+    if (word >= at + in.length) continue;
+    uintptr_t distance = at + in.displacement;
+    bool apart = !in.displacement || word >= distance + 4 || word + 4 <= distance;
+    return word > at && word + 4 <= at + in.length && apart && !in.immediate;
   }
   return false;
 }
@@ -89,12 +105,23 @@ static uintptr_t code_start(uintptr_t function) {
   return patched ? window.end : function;
 }
 
+/* Where to decode from, to come to an address, and up to where. */
+static struct rf_segment code_around(const struct rf_branch_query *q, const struct rf_extent *function,
+                                     uintptr_t address) {
+  if (function) return (struct rf_segment){code_start(function->address), function->address + function->size};
+  return (struct rf_segment){unnamed_start(q, address), q->text_end};
+}
+
+bool rf_branch_holds_word(const struct rf_branch_query *q, uintptr_t address) {
+  struct rf_segment code = code_around(q, rf_branch_function(q, address), address);
+  return word_at(code.start, code.end, address);
+}
+
 static bool is_branch(const struct rf_branch_query *q, struct cursor *cursor,
                       const struct rf_extent *function, uintptr_t source, uintptr_t target,
                       struct rf_branch *found) {
-  uintptr_t start = function ? code_start(function->address) : unnamed_start(q, source);
-  uintptr_t end = function ? function->address + function->size : q->text_end;
-  return branch_at(cursor, start, end, source, target, found);
+  struct rf_segment code = code_around(q, function, source);
+  return branch_at(cursor, code.start, code.end, source, target, found);
 }
 
 static void hit(void *user, size_t from, size_t to) {
@@ -103,7 +130,7 @@ static void hit(void *user, size_t from, size_t to) {
   uintptr_t source = q->text_start + from, target = q->text_start + to;
   size_t index = start_at(q, target);
   uint16_t bit = (uint16_t)(1u << (target - q->starts[index]));
-  const struct rf_extent *function = function_of(q, source);
+  const struct rf_extent *function = rf_branch_function(q, source);
   bool own = function && function->address == q->starts[index];
   if (!own) bit |= RF_ENTERED_ELSEWHERE;
   if ((search->entered[index] & bit) == bit) return;
@@ -120,6 +147,22 @@ static void stub_hit(void *user, size_t from, size_t to) {
   size_t index = start_at(q, target), byte = target - q->starts[index];
   (void)from;
   if (byte) search->entered[index] |= (uint16_t)(1u << byte | RF_ENTERED_ELSEWHERE);
+}
+
+/* Data that holds the place of the jump is no branch there: builds for live patching have it in a section. */
+static bool is_beginning_for(uintptr_t start, uintptr_t from, uintptr_t to) {
+  return to == start || (!from && to == start + rf_jump_offset((const uint8_t *)start));
+}
+
+static void label_hit(void *user, uintptr_t from, uintptr_t to) {
+  struct search *search = user;
+  const struct rf_branch_query *q = search->query;
+  size_t index = start_at(q, to);
+  uintptr_t start = q->starts[index];
+  const struct rf_extent *around = from ? rf_branch_function(q, from) : NULL;
+  bool own_table = to == start && around && around->address == start;
+  if (is_beginning_for(start, from, to) && !own_table) return;
+  search->entered[index] |= (uint16_t)(1u << (to - start) | RF_ENTERED_ELSEWHERE);
 }
 
 static void mark_range(const struct rf_branch_query *q, uint64_t *targets, uintptr_t start, size_t count) {
@@ -171,6 +214,7 @@ bool rf_branches_find(const struct rf_branch_query *query, uint16_t *entered) {
                rf_jump_offset((const uint8_t *)query->starts[i]) + RF_JUMP_BYTES);
   struct scan all = {query, targets, false, hit, stub_hit, &search};
   scan(&all);
+  if (query->module) rf_labels_visit(query, targets, label_hit, &search);
   rf_pages_free(targets, bytes);
   return true;
 }
@@ -206,7 +250,7 @@ static void list_hit(void *user, size_t from, size_t to) {
   struct listing *listing = user;
   const struct rf_branch_query *q = listing->query;
   uintptr_t source = q->text_start + from, target = q->text_start + to;
-  const struct rf_extent *function = function_of(q, source), *entered = function_of(q, target);
+  const struct rf_extent *function = rf_branch_function(q, source), *entered = rf_branch_function(q, target);
   bool beginning = entered && entered->address == target;
   struct rf_branch found;
   if (listing->failed || (beginning && entered != function)) return;
@@ -227,6 +271,20 @@ static void list_stub_hit(void *user, size_t from, size_t to) {
     insert(listing->list, &found);
 }
 
+static void list_label(void *user, uintptr_t from, uintptr_t to) {
+  struct listing *listing = user;
+  const struct rf_branch_query *q = listing->query;
+  const struct rf_extent *entered = rf_branch_function(q, to), *around = rf_branch_function(q, from);
+  bool own_table = from && entered && entered == around;
+  if (entered && is_beginning_for(entered->address, from, to) && !own_table) return;
+  struct rf_branch found = {
+      .from = own_table && entered->address == to ? from : 0, .to = to, .flow = RF_FLOW_OTHER};
+  if (listing->failed || !room_for_branch(listing->list))
+    listing->failed = true;
+  else
+    insert(listing->list, &found);
+}
+
 bool rf_branches_list(const struct rf_branch_query *query, const struct rf_extent *areas, size_t area_count,
                       struct rf_branch_list *list) {
   size_t bytes;
@@ -237,6 +295,7 @@ bool rf_branches_list(const struct rf_branch_query *query, const struct rf_exten
     mark_range(query, targets, areas[i].address, areas[i].size);
   struct scan all = {query, targets, true, list_hit, list_stub_hit, &listing};
   if (targets) scan(&all);
+  if (targets && query->module) rf_labels_visit(query, targets, list_label, &listing);
   if (targets) rf_pages_free(targets, bytes);
   if (listing.failed) rf_branch_list_free(list);
   return !listing.failed;

@@ -16,7 +16,8 @@
 struct rf_branch {
   uintptr_t from, to;
   uint8_t length, operand, operand_bytes; /* of the instruction; where in it the distance lies, of 1 or 4 */
-  uint8_t flow; /* enum rf_flow; RF_FLOW_OTHER: it lies in a stub, somewhere at from */
+  uint8_t
+      flow; /* enum rf_flow; RF_FLOW_OTHER: it lies in a stub, somewhere at from, or is none: see labels.h */
 };
 
 struct rf_branch_list {
@@ -37,15 +38,19 @@ struct rf_branch_query {
 
 #define RF_ENTERED_ELSEWHERE (1u << 15) /* ... and not only by branches of its own */
 
-/* Sets bit n of entered[i] where something branches to byte n of starts[i], or, for the byte at which its
- * jump would lie, where the function itself does. false without memory. The decoder must be open. Cost: about
- * 1 ns a byte of text. */
+/* Sets bit n of entered[i] where something branches to byte n of starts[i] or knows it by a label, or, for
+ * the byte at which its jump would lie, where the function itself does. false without memory. The decoder
+ * must be open. Cost: about 1 ns a byte of text. */
 bool rf_branches_find(const struct rf_branch_query *query, uint16_t *entered);
 
-/* Every branch and call that goes into one of the areas; to the beginning of a function only those from
- * itself. false without memory. Cost: as above. */
+/* Every branch and call that goes into one of the areas, and every label in them; to the beginning of a
+ * function only those from itself. false without memory. Cost: as above. */
 bool rf_branches_list(const struct rf_branch_query *query, const struct rf_extent *areas, size_t area_count,
                       struct rf_branch_list *list);
 void rf_branch_list_free(struct rf_branch_list *list);
 /* The index of the first one that goes to address or behind it. */
 size_t rf_branch_list_at(const struct rf_branch_list *list, uintptr_t address);
+/* The function that holds an address, or NULL. */
+const struct rf_extent *rf_branch_function(const struct rf_branch_query *query, uintptr_t address);
+/* Whether the 4 bytes at an address are part of an instruction, and no distance. */
+bool rf_branch_holds_word(const struct rf_branch_query *query, uintptr_t address);

@@ -20,6 +20,7 @@
 #include "arch/stub.h"
 #include "base/memory.h"
 #include "elf/frame_code.h"
+#include "patch/labels.h"
 #include "patch/patch.h"
 
 #define RUN_MOST 40 /* bytes: longer ones only cost room */
@@ -95,15 +96,6 @@ static bool is_entered(const struct rf_patch_request *r, uintptr_t start, uintpt
          (symbol < r->function_count && r->functions[symbol].address < end);
 }
 
-/* Whether the instruction names a place inside the function: a label whose address is taken, or data. */
-static bool names_inside(const struct rf_extent *f, uintptr_t at, const struct rf_instruction *in) {
-  uint32_t last = 0;
-  if (in->displacement && in->target - f->address - 1 < f->size - 1) return true;
-  if (in->length < 5 || in->immediate) return false;
-  memcpy(&last, (const void *)(at + in->length - sizeof last), sizeof last); /* an absolute address */
-  return last - f->address - 1 < f->size - 1;
-}
-
 static bool calls_inside(const struct rf_extent *f, const struct rf_instruction *in) {
   return in->flow == RF_FLOW_CALL && in->target - f->address - 1 < f->size - 1;
 }
@@ -126,7 +118,7 @@ static bool is_jump(const struct rf_instruction *in) {
 
 static bool leaves_well(const struct rf_patch_request *r, const struct rf_extent *f, uintptr_t at,
                         const struct rf_instruction *in) {
-  if (in->flow == RF_FLOW_OTHER || names_inside(f, at, in) || calls_inside(f, in)) return false;
+  if (in->flow == RF_FLOW_OTHER || rf_names_inside(f, at, in) || calls_inside(f, in)) return false;
   if (in->flow == RF_FLOW_INDIRECT_JUMP) return in->displacement; /* else through a table of labels */
   if (!is_jump(in) || in->target - f->address < f->size || rf_patch_is_stub(in->target)) return true;
   return is_beginning(r, in->target) && !leads_anywhere(r, in->target);

@@ -19,7 +19,8 @@ static bool matters(const struct rf_turn *t, const struct rf_branch *branch) {
   bool covered = branch->to == r->address || branch->to - jump < t->jump_bytes;
   bool moved = branch->from - jump < t->plan->window_bytes;
   bool call = branch->flow == RF_FLOW_CALL && branch->to == r->address;
-  if (!covered || moved || call) return false;
+  bool label = branch->flow == RF_FLOW_OTHER; /* what from says of it is no branch that may have been moved */
+  if (!covered || (moved && !label) || call) return false;
   return own ? !t->whole : !start;
 }
 

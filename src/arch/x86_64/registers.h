@@ -75,3 +75,6 @@ static inline int rf_stub_depth(const uint8_t *pc) {
   if (at[0] == 0xf2) at++;
   return at[0] == 0xff && at[1] == 0x25 ? 8 : 0; /* jmp target */
 }
+
+/* The relocation of a word that holds an address of its own module. */
+#define RF_RELOCATION_RELATIVE 8

@@ -1,0 +1,50 @@
+/* See label_scan.h. Both look at 16 bytes at a time for the one that is rare. */
+#include "arch/x86_64/label_scan.h"
+
+#include <emmintrin.h>
+#include <string.h>
+
+#define STEP 16u
+
+static inline __m128i load(const uint8_t *at) { return _mm_loadu_si128((const __m128i *)(const void *)at); }
+
+static inline __m128i masked(__m128i bytes, uint8_t mask, uint8_t value) {
+  return _mm_cmpeq_epi8(_mm_and_si128(bytes, _mm_set1_epi8((char)mask)), _mm_set1_epi8((char)value));
+}
+
+/* lea r64, [rip+disp32]: REX.W 8d modrm */
+static unsigned leas(const uint8_t *at) {
+  __m128i prefix = masked(load(at), 0xfb, 0x48), opcode = masked(load(at + 1), 0xff, 0x8d),
+          modrm = masked(load(at + 2), 0xc7, 0x05);
+  return (unsigned)_mm_movemask_epi8(_mm_and_si128(prefix, _mm_and_si128(opcode, modrm)));
+}
+
+void rf_label_scan(const struct rf_scan_range *range, void (*found)(void *user, size_t from, size_t to),
+                   void *user) {
+  for (size_t at = range->from; at + STEP + 7 <= range->to; at += STEP) {
+    for (unsigned left = leas(range->text + at); left; left &= left - 1) {
+      size_t from = at + (unsigned)__builtin_ctz(left);
+      int32_t distance;
+      memcpy(&distance, range->text + from + 3, sizeof distance);
+      found(user, from, from + 7 + (size_t)(intptr_t)distance);
+    }
+  }
+}
+
+/* Addresses in the range differ in their highest byte little: so that is looked at first. */
+void rf_absolute_scan(const struct rf_scan_range *range, uintptr_t low, uintptr_t high,
+                      void (*found)(void *user, size_t from, size_t to), void *user) {
+  if (low >= high || high > UINT32_MAX) return;
+  uint8_t least = (uint8_t)(low >> 24), most = (uint8_t)((high - 1) >> 24);
+  __m128i start = _mm_set1_epi8((char)least), reach = _mm_set1_epi8((char)(most - least));
+  for (size_t at = range->from; at + STEP + 3 <= range->to; at += STEP) {
+    __m128i above = _mm_sub_epi8(load(range->text + at + 3), start);
+    unsigned left = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(above, reach), above));
+    for (; left; left &= left - 1) {
+      size_t from = at + (unsigned)__builtin_ctz(left);
+      uint32_t value;
+      memcpy(&value, range->text + from, sizeof value);
+      if (value >= low && value < high) found(user, from, value - (uintptr_t)range->text);
+    }
+  }
+}
