@@ -154,13 +154,11 @@ static void taken(void *user, size_t from, size_t to) {
 }
 
 /* Most are no addresses, so those of other functions' insides are not believed. */
-static void taken_absolute(void *user, size_t from, size_t to) {
+static void taken_absolute(void *user, size_t from, size_t to, bool indexed) {
   struct search *s = user;
   uintptr_t source = s->query->text_start + from, target = s->query->text_start + to;
-  if (!in_text(s->query, target)) {
-    may_be_table(s, (struct table){target, source, true});
-    return;
-  }
+  if (indexed) may_be_table(s, (struct table){target, source, true});
+  if (!in_text(s->query, target)) return;
   const struct rf_extent *f = function_around(s, source);
   if (!is_inside(f, target)) return;
   if (is_wanted(s, target) && rf_branch_holds_word(s->query, source)) pointer(s, target);

@@ -31,9 +31,15 @@ void rf_label_scan(const struct rf_scan_range *range, void (*found)(void *user, 
   }
 }
 
+/* mov or jmp, modrm with SIB, SIB without base and with a scale of 8, before a displacement. */
+static bool is_indexed(const uint8_t *displacement) {
+  return (displacement[-1] & 0xc7) == 0xc5 && (displacement[-2] & 0xc7) == 0x04 &&
+         (displacement[-3] == 0xff || displacement[-3] == 0x8b);
+}
+
 /* Addresses in the range differ in their highest byte little: so that is looked at first. */
 void rf_absolute_scan(const struct rf_scan_range *range, uintptr_t low, uintptr_t high,
-                      void (*found)(void *user, size_t from, size_t to), void *user) {
+                      void (*found)(void *user, size_t from, size_t to, bool indexed), void *user) {
   if (low >= high || high > UINT32_MAX) return;
   uint8_t least = (uint8_t)(low >> 24), most = (uint8_t)((high - 1) >> 24);
   __m128i start = _mm_set1_epi8((char)least), reach = _mm_set1_epi8((char)(most - least));
@@ -44,7 +50,9 @@ void rf_absolute_scan(const struct rf_scan_range *range, uintptr_t low, uintptr_
       size_t from = at + (unsigned)__builtin_ctz(left);
       uint32_t value;
       memcpy(&value, range->text + from, sizeof value);
-      if (value >= low && value < high) found(user, from, value - (uintptr_t)range->text);
+      if (value < low || value >= high) continue;
+      bool indexed = from >= range->from + 3 && is_indexed(range->text + from);
+      found(user, from, value - (uintptr_t)range->text, indexed);
     }
   }
 }

@@ -14,6 +14,7 @@
 void rf_label_scan(const struct rf_scan_range *range, void (*found)(void *user, size_t from, size_t to),
                    void *user);
 
-/* ... and for every 4 bytes whose value is an address in [low, high); from is where they lie. */
+/* ... and for every 4 bytes whose value is an address in [low, high); from is where they lie. indexed: they
+ * read like the beginning of an array of words that is loaded from, or jumped through, by an index. */
 void rf_absolute_scan(const struct rf_scan_range *range, uintptr_t low, uintptr_t high,
-                      void (*found)(void *user, size_t from, size_t to), void *user);
+                      void (*found)(void *user, size_t from, size_t to, bool indexed), void *user);
