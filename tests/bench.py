@@ -3,7 +3,7 @@
 
 Each executable in tests/bench prints lines of five words, separated by tabs: what, value, unit, compared with, goal; a figure that others
 are compared with stands before them. The ratio says how many times the other figure this one is; the goal is an upper bound of that ratio (x1.5)
-or of the value (8). A figure that could not be taken has - for its value and the reason for its unit.
+or of the value (8), or a lower one (>x4). A figure that could not be taken has - for its value and the reason for its unit.
 """
 import fnmatch
 import os
@@ -43,9 +43,10 @@ def figures(name):
 def verdict(value, ratio, goal):
     if not goal:
         return ""
-    measured, bound = (ratio, float(goal[1:])) if goal[0] == "x" else (value, float(goal))
-    met = measured is not None and measured <= bound
-    return f"  {'met' if met else 'MISSED'} (at most {bound:g}{' x' if goal[0] == 'x' else ''})"
+    of_ratio, least = "x" in goal, goal[0] == ">"
+    measured, bound = ratio if of_ratio else value, float(goal.lstrip(">x"))
+    met = measured is not None and (measured >= bound if least else measured <= bound)
+    return f"  {'met' if met else 'MISSED'} (at {'least' if least else 'most'} {bound:g}{' x' if of_ratio else ''})"
 
 
 def show(rows, known):

@@ -4,8 +4,8 @@
  *
  *   gcc -O2 -pthread -o predictions predictions.c
  *   refunc run -- ./predictions                                 the spans that the program marks itself
- *   refunc run --config predictions.yaml -- ./predictions       and those between two of its functions,
- * joined by an argument
+ *   refunc run --config predictions.yaml -- ./predictions       and those between two of its functions, joined by
+ *                                                               an argument
  */
 #include <pthread.h>
 #include <refunc.h>

@@ -4,8 +4,8 @@
  * every call. It is no function, though: it leaves no record of the call, so its time stays part of the self
  * time of the function around it, and its own self time is not known.
  *
- *   REFUNC_TIMER("x") ─ static site ─▶ id (first time: by name) ─▶ slot of this thread ─▶ entered, depth,
- * clock end ─ clock ─▶ duration into the slot
+ *   REFUNC_TIMER("x") ─ static site ─▶ id (first time: by name) ─▶ slot of this thread ─▶ entered, depth, clock
+ *   its end           ─ clock ───────▶ duration into the slot
  *
  * Names are found without locks in a table that only grows. Nothing here blocks but the making of a new name.
  */

@@ -1,8 +1,8 @@
 /*
  * A result as one line: what was measured, what was not is left out.
  *
- *   train_epoch: 1.204 s, CPU 97%, heap peak 12.3 MiB (net +1.0 MiB, 1204 allocations), RSS 80.1 MiB, 12
- * faults, 3 switches
+ *   train_epoch: 1.204 s, CPU 97%, heap peak 12.3 MiB (net +1.0 MiB, 1204 allocations), RSS 80.1 MiB, 12 faults,
+ *                3 switches
  *   {"name":"train_epoch","wall_s":1.204,...}        what was not measured is null
  */
 #include "api/summary.h"

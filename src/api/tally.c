@@ -41,7 +41,9 @@ static uint64_t copy_buckets(struct rf_tally *copy, const struct rf_slot *slot) 
     for (uint32_t i = 0; i < RF_SUBBUCKETS; i++)
       sum += copy->bucket[o * RF_SUBBUCKETS + i] = counters ? read_now(&counters[i]) : 0;
   }
-  return sum;
+  struct rf_uncounted last = rf_slot_uncounted(slot);
+  copy->bucket[last.bucket.octave * RF_SUBBUCKETS + last.bucket.index] += last.weight;
+  return sum + last.weight;
 }
 
 static uint64_t above(uint64_t more, uint64_t less) { return more > less ? more - less : 0; }

@@ -2,8 +2,7 @@
  * See config.h. Two passes over a copy of the file, both libyaml's event parser:
  *
  *   text ──▶ 1. mend (config_mend.c): lines that are no YAML are reported and blanked out
- *        ──▶ 2. read: events into keys and values; whatever is YAML but not what was meant is reported and
- * skipped
+ *        ──▶ 2. read: events into keys and values; whatever is YAML but not what was meant is reported and skipped
  *
  * so that one bad line costs that line, not everything below it. libyaml comes from a static archive whose
  * allocator is ours; a failing assertion of it ends the reading, not the app.

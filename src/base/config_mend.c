@@ -2,13 +2,11 @@
  * One wrong line must not cost the lines below it, but a YAML parser ends at the first error. So the text is
  * tried, the place of the error is reported and blanked out, and the text tried again:
  *
- *   trace:                         trace:                        what is blanked is a line and what belongs
- * to it: functions:                     functions:                  the lines below that are indented deeper;
- * where a
- *       - f                 ──▶        - f                       [ or { was open, all of it from the line it
- * began on
+ *   trace:                  trace:              What is blanked is a line and what belongs to it: the lines below
+ *     functions:              functions:        that are indented deeper; where a [ or { was open, all of it from
+ *       - f            ──▶      - f             the line it began on.
  *       - *_g
- *       - h                            - h
+ *       - h                     - h
  *
  * Errors are seldom where the parser stumbles: an open quote or bracket is noticed at the end of the file.
  */

@@ -1,8 +1,10 @@
 /*
  * See log.h.
  *
- *   rf_log ─ vsnprintf ─▶ rf_log_plain ─ one line, escaped ─▶ send ─▶ same file? ─▶ SIGPIPE blocked ─▶ poll,
- * write ... rf_log_block ─ lines, prefixed, in pages ───────────────▶ send                    and taken back
+ *   rf_log ─ vsnprintf ─▶ rf_log_plain ─ one line, escaped ─▶ send
+ *   rf_log_block ─ lines, prefixed, in pages ───────────────▶ send
+ *                                                              └─▶ same file? ─▶ SIGPIPE blocked ─▶ poll, write ...
+ *                                                                                and taken back
  *
  * A blocking write to a full pipe would wait for its reader: poll says first that PIPE_BUF bytes fit, and no
  * more than that is written at once. Who didn't read once is not waited for again until he reads.

@@ -2,7 +2,7 @@
  * Refunc's heap. Size classes (steps of 16 bytes up to 1 KB, then four to an octave) with a free list each,
  * over chunks of a region of its own (region.c).
  *
- *   block:  │ header 16 bytes: next, class, arena, state │ payload ...            │
+ *   block:   │ header 16 bytes: next, class, arena, state │ payload ...           │
  *   aligned: │ header │ ... │ header (state ALIGNED, next = the block) │ payload  │
  *
  * Nobody ever waits for a lock, which is what makes it usable in a signal handler that interrupted it and in
@@ -11,8 +11,7 @@
  * next user takes in:
  *
  *   arena i:  lock ─ free[class] ──▶ block ──▶ block
- *             returned ──▶ block (pushed by anyone by compare-and-swap, taken as a whole by the lock's
- * holder)
+ *             returned ──▶ block (pushed by anyone by compare-and-swap, taken as a whole by the lock's holder)
  *
  * Everything starts as zeros, so it works before any constructor ran. The list links lie in headers, not in
  * payloads: a stale one that a forked child sees is still a block.
@@ -35,8 +34,8 @@
 #define FIRST_OCTAVE 10u
 #define LAST_OCTAVE 40u
 #define CLASSES (SMALL_CLASSES + (LAST_OCTAVE - FIRST_OCTAVE) * 4)
-#define PAGED_MIN                                                                                            \
-  (32u << 10) /* from here on a block has pages of its own, and free gives them back to the kernel */
+/* From here on a block has pages of its own, and free gives them back to the kernel. */
+#define PAGED_MIN (32u << 10)
 #define CHUNK (64u << 10)
 #define YIELDS 100
 #define PATIENCE 20000

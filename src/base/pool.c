@@ -6,8 +6,8 @@
 #include "base/memory.h"
 
 #ifndef RF_POOL_CHUNK
-#define RF_POOL_CHUNK                                                                                        \
-  4064u /* fuzzers take 1: every allocation is one of the heap, where overflows are seen */
+/* Fuzzers take 1: every allocation is one of the heap, where overflows are seen. */
+#define RF_POOL_CHUNK 4064u
 #endif
 
 struct rf_pool_chunk {

@@ -1,10 +1,12 @@
 /*
  * What Refunc knows of the running thread. Three words of initial-exec TLS lead to everything else:
  *
- *   rf_tls.self ──▶ rf_no_thread, or struct rf_thread (private pages, wiped in a forked child) ──▶
- * slots[function], recording entry rf_tls.top  ──▶ next free call record of this thread's stack (survives a
- * fork: calls in flight return through them) rf_tls.internal: > 0 while Refunc itself runs on this thread:
- * mallocs that libc makes on its behalf come from Refunc's heap, and traced functions are passed through.
+ *   rf_tls.self     ──▶ rf_no_thread, or struct rf_thread (private pages, wiped in a forked child)
+ *                         ──▶ slots[function], recording entry
+ *   rf_tls.top      ──▶ next free call record of this thread's stack (survives a fork: calls in flight return
+ *                       through them)
+ *   rf_tls.internal     > 0 while Refunc itself runs on this thread: mallocs that libc makes on its behalf come
+ *                       from Refunc's heap, and traced functions are passed through
  *
  * The assembly entry knows the offsets below; src/trace/call.c holds it to them.
  */

@@ -2,8 +2,7 @@
  * refunc history: keeps runs in an SQLite file, each as its JSON report, and checks the newest against those
  * before it.
  *
- *   add ──▶ run(id, added, start_time, exe, hostname, report) ──▶ check: newest against the medians of the
- * past
+ *   add ──▶ run(id, added, start_time, exe, hostname, report) ──▶ check: newest against the medians of the past
  */
 #include <sqlite3.h>
 #include <stdio.h>

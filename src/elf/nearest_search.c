@@ -2,8 +2,8 @@
  * Near names of many patterns in one pass over a million symbols.
  *
  *   name ──▶ filter: which targets at all? ──▶ compared with each of those
- *   mangled ─▶ its components ─▶ known? ─▶ targets that they are near to ──▶ demangled once, compared with
- * those no ─▶ filter, compared, remembered
+ *   mangled ─▶ its components ─▶ known? ─▶ targets that they are near to ──▶ demangled once, compared with those
+ *                                  └─ no ─▶ filter, compared, remembered
  *
  * The components of C++ names are few and come again and again. Once a target has three near names, only what
  * is nearer than the last of them gets through the filter.

@@ -3,8 +3,7 @@
  *
  *   which piece    longest run of word characters between the wildcards
  *   which words    not those that a demangler writes of its own accord, or as a part of them
- *   automaton      trie of the needles; failure links folded into its transitions, so that each byte is one
- * step
+ *   automaton      trie of the needles; failure links folded into its transitions, so that each byte is one step
  */
 #include "elf/needles.h"
 

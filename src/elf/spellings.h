@@ -1,10 +1,10 @@
 /*
  * Every spelling of a C++ or Rust function under which a pattern may know it:
  *
- *   symbol ──▶ text    std::map<int, X>::find<Y>(int) const      as demanglers write it, for regular
- * expressions name    std::map<int, X>::find<Y>                 without parameters plain
- * std::map<int,X>::find<Y>(int)const        names.h; its name part in up to three forms: names
- * std::map<int,X>::find<Y>, std::map<int,X>::find, std::map::find
+ *   symbol ──▶ text    std::map<int, X>::find<Y>(int) const      as demanglers write it, for regular expressions
+ *              name    std::map<int, X>::find<Y>                 without parameters
+ *              plain   std::map<int,X>::find<Y>(int)const        names.h; its name part in up to three forms:
+ *              names   std::map<int,X>::find<Y>, std::map<int,X>::find, std::map::find
  */
 #pragma once
 

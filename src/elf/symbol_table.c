@@ -3,8 +3,7 @@
  * do:
  *
  *   DT_HASH      nbucket nchain ...            nchain is the number of symbols
- *   DT_GNU_HASH  buckets ──▶ chains            the highest bucket's chain ends at the last hashed symbol (low
- * bit set)
+ *   DT_GNU_HASH  buckets ──▶ chains            the highest bucket's chain ends at the last hashed symbol (low bit set)
  *
  * Every address is held against the module's readable segments before it is followed.
  */

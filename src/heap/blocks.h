@@ -3,8 +3,7 @@
  * its address without searching.
  *
  *   address  │ 14 bits │ 13 bits │ 20 bits    │
- *            root ──▶ branch ──▶ leaf: a word for every 32 bytes (glibc's smallest chunk) or 8 (other
- * allocators)
+ *              root ──▶  branch ──▶ leaf: a word for every 32 bytes (glibc's smallest chunk) or 8 (other allocators)
  *
  *   word     │ site 24 bits │ birth 39 bits, in ticks, 0: not measured │ bit 4 of the address │      0: none
  *

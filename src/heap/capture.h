@@ -2,10 +2,10 @@
  * The call stack of an allocation as a node in the recording (stacks.h), and what the caller knows of it, at
  * the cost of what it does not share with an earlier one.
  *
- *   stack pointer, stack before ─▶ one of 64 sets of 4 sealed stacks of this thread (unwind/seal.h):
- * allocations come │                            in sequences that repeat 10 to 15 ns └─ none holds ─▶ walked:
- * frames as in the last walk have known nodes                                 2 ns a frame others are stepped
- * over and their nodes looked up, at first in a small table       15 ns a frame
+ *   stack pointer, stack before ─▶ one of 64 sets of 4 sealed stacks of this thread (unwind/seal.h), since
+ *     │                            allocations come in sequences that repeat                        10 to 15 ns
+ *     └─ none holds ─▶ walked: frames as in the last walk have known nodes                          2 ns a frame
+ *                      others are stepped over and their nodes looked up, at first in a small table 15 ns a frame
  *
  * Memory: up to 0.6 MB a thread at 64 frames, as many pages of it as a thread has different stacks.
  */

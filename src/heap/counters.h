@@ -3,8 +3,9 @@
  * of every malloc: inlined into the interposed functions, a few additions to memory that only this thread
  * writes.
  *
- *      allocation ──▶ sums of the thread ──▶ live above the watch? ──▶ marks ──▶ drifted by 64 KiB? ──▶
- * process's sum, peak └─▶ alloc_bytes beyond heap_next? ──▶ looked at closely (track.h)
+ *   allocation ──▶ sums of the thread ──▶ live above the watch? ──▶ marks ──▶ drifted by 64 KiB?
+ *                          │                                                    ──▶ process's sum, peak
+ *                          └─▶ alloc_bytes beyond heap_next? ──▶ looked at closely (track.h)
  *
  * The process's live bytes and their peak are exact for one thread, and within threads x 64 KiB otherwise: a
  * thread folds its own sum into the process's when they have drifted that far apart.

@@ -7,8 +7,7 @@
  *   clone ────────────────────────────▶ seize and interrupt every thread, until no new one appears
  *   wait                                registers, stack pointers
  *   works on memory that does not move ◀ "they stand"
- *   end ──────────────────────────────▶ let them go, end;  so it does by itself when the caller takes too
- * long
+ *   end ──────────────────────────────▶ let them go, end;  so it does by itself when the caller takes too long
  *
  * The caller must not wait for anything that another thread may hold: no libc, no lock.
  */

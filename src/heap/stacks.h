@@ -2,8 +2,8 @@
  * Call stacks, each stored once, as a tree of return addresses in the recording (rf_stack_node). Finding the
  * node of a frame given that of the frame outside it is one look into a hash table that only grows:
  *
- *   level 0 │ bucket of 8 words, one cache line │ ...    4,096 words     bucket full? ──▶ level 1, eight
- * times as large, ... word    │ high half of the key's hash │ node's place in the recording │
+ *   level 0 │ bucket of 8 words, one cache line │ ...    4,096 words     bucket full? ──▶ level 1, eight times as large
+ *   word    │ high half of the key's hash │ node's place in the recording │
  *
  * A key's place is the first free word along one fixed way through the levels, and words are never emptied:
  * two threads that bring the same key meet at the same word, and one compare-and-swap decides. 16 bytes a

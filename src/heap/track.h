@@ -4,8 +4,7 @@
  * (blocks.h), and its thread's part of the site counts it (sites.h).
  *
  *   alloc ─▶ stack ─▶ site ─▶ part += ...  ─▶ block's word stored
- *   free  ─▶ block's word taken (before the real free: another thread may get the address at once) ─▶ part -=
- * ...
+ *   free  ─▶ block's word taken (before the real free: another thread may get the address at once) ─▶ part -= ...
  */
 #pragma once
 

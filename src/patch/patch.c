@@ -20,8 +20,8 @@
 #include "patch/turn.h"
 
 #define REGION_BYTES ((size_t)64 << 10)
-#define EDITS_MOST                                                                                           \
-  ((size_t)128) /* of one function: its own, and for it and each turned branch a landing's run */
+/* Of one function: its own, and for it and each turned branch a landing's run. */
+#define EDITS_MOST ((size_t)128)
 
 struct region {
   char *start;

@@ -2,9 +2,8 @@
  * Whose child this process is, as far as recordings go. A process is a root when no ancestor is recorded; the
  * others join their root's run: its folder, and the directory that relative names start from.
  *
- *   this pid's own live copy      an earlier image of this process (exec keeps the pid): what it was, this
- * one is parent, its parent, ...       the nearest one with a live copy: not a root, and the rest is in that
- * header
+ *   this pid's own live copy      an earlier image of this process (exec keeps the pid): what it was, this one is
+ *   parent, its parent, ...       the nearest one with a live copy: not a root, and the rest is in that header
  *
  * Raw system calls only, no heap. Cost: some 10 us per generation.
  */

@@ -3,8 +3,8 @@
  * second.
  *
  *   output POINTER + live copy of a dead process   ──▶ copied, output FINISHED, live copy removed (live.c)
- *   output POINTER or LIVE, no live copy            ──▶ what was written through is all there is: marked
- * FINISHED live copy that no output asks for               ──▶ removed by the sweep
+ *   output POINTER or LIVE, no live copy           ──▶ what was written through is all there is: marked FINISHED
+ *   live copy that no output asks for              ──▶ removed by the sweep
  */
 #include <sys/file.h>
 

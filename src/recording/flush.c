@@ -3,8 +3,8 @@
  *
  *   live copy (tmpfs)   │ header │ page │ page │ page │ ...      hash of each page as it was last written
  *                            │       ╲     ╲ only those whose hash changed
- *   output file         │ header │ page │ page │ page │ ...      its header goes in last: state POINTER, at
- * the end FINISHED
+ *   output file         │ header │ page │ page │ page │ ...      its header goes in last: state POINTER, in the end
+ *                                                                FINISHED
  *
  * A page is copied into a private buffer first, hashed there and written from there, so that the hash is that
  * of the bytes written whatever the app does meanwhile. Runs once a second on the sampler's thread and at the

@@ -251,7 +251,20 @@ struct rf_slot {
   uint64_t gpu_time_ns, gpu_busy_ns; /* system: looks at the GPUs while it ran, as in the header */
   uint64_t unwound_weights,
       endless_weights; /* sums over the unwound calls; over those of them without a duration */
+  uint64_t uncounted;  /* the last duration's: its bucket plus 1, above that (<< 32) its weight; 0: none */
 };
+
+/* What is still to be added to the histogram: a weight, 0 where there is nothing, and its bucket. */
+struct rf_uncounted {
+  uint64_t weight;
+  struct rf_bucket bucket;
+};
+static inline struct rf_uncounted rf_slot_uncounted(const struct rf_slot *slot) {
+  uint64_t last = __atomic_load_n(&slot->uncounted, __ATOMIC_ACQUIRE);
+  uint32_t number = (uint32_t)last - 1;
+  if (number >= RF_OCTAVES * RF_SUBBUCKETS) return (struct rf_uncounted){0};
+  return (struct rf_uncounted){last >> 32, {number / RF_SUBBUCKETS, number % RF_SUBBUCKETS}};
+}
 
 /* Of all recorded durations. */
 static inline unsigned __int128 rf_slot_sum(const struct rf_slot *slot) {

@@ -2,10 +2,10 @@
  * A thread's live bytes and the marks over them, for the heap's counters and for whoever measures a stretch
  * of a thread's run.
  *
- *   live          alloc_bytes - free_bytes of its entry: what this thread allocated less what it freed, of
- * whomever entry high    highest live since the thread last told the process's sum (heap_folded) thread high
- * highest live since the innermost stretch that is being measured began watch         the lower of the two:
- * one comparison an allocation tells that neither moves
+ *   live          alloc_bytes - free_bytes of its entry: what this thread allocated less what it freed, of whomever
+ *   entry high    highest live since the thread last told the process's sum (heap_folded)
+ *   thread high   highest live since the innermost stretch that is being measured began
+ *   watch         the lower of the two: one comparison an allocation tells that neither moves
  */
 #pragma once
 

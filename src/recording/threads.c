@@ -17,8 +17,8 @@
 #include "recording/writer.h"
 
 #define PAGE 4096ul
-#define ROOM_FOR_THREAD                                                                                      \
-  1024ul             /* several to a page; wiped together in a child, which has but one thread anyway */
+/* Several to a page; wiped together in a child, which has but one thread anyway. */
+#define ROOM_FOR_THREAD 1024ul
 #define CANDIDATES 8 /* entries that are tried for a dead owner before a new one is made */
 
 /* One page that a forked child finds zeroed. */

@@ -206,16 +206,21 @@ static double corrected(double units, double inside_units, double unit_s) {
   return units > inside_units ? (units - inside_units) * unit_s : 0;
 }
 
+static void add_bucket(struct octave *octave, uint32_t index, uint64_t count, double weight) {
+  octave->count[index] += count;
+  octave->weight[index] += weight * (double)count;
+}
+
 static void add_histogram(struct accumulator *a, const struct rf_reader *reader, const struct rf_slot *slot,
                           double weight, struct rf_arena *scratch) {
+  struct rf_uncounted last = rf_slot_uncounted(slot);
   for (unsigned o = 0; o < RF_OCTAVES; o++) {
     const uint64_t *words = slot->octave[o] ? rf_reader_words(reader, slot->octave[o], RF_SUBBUCKETS) : NULL;
     if (!words) continue;
     if (!a->octave[o]) a->octave[o] = rf_arena_alloc(scratch, sizeof(struct octave));
-    for (unsigned i = 0; i < RF_SUBBUCKETS; i++) {
-      a->octave[o]->count[i] += words[i];
-      a->octave[o]->weight[i] += weight * (double)words[i];
-    }
+    for (unsigned i = 0; i < RF_SUBBUCKETS; i++) add_bucket(a->octave[o], i, words[i], weight);
+    if (last.weight && last.bucket.octave == o)
+      add_bucket(a->octave[o], last.bucket.index, last.weight, weight);
   }
 }
 

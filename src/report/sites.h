@@ -1,8 +1,7 @@
 /*
  * Allocation sites: from recordings into the model, and their call stacks as people read them.
  *
- *   parts of threads ─▶ sums by site ─▶ the largest get their stacks ─▶ merged over processes by module and
- * offset
+ *   parts of threads ─▶ sums by site ─▶ the largest get their stacks ─▶ merged over processes by module and offset
  */
 #pragma once
 

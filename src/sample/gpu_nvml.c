@@ -28,9 +28,8 @@
 #define ROWS 512
 #define COST_LIMIT 100
 #define SECOND 1000000000ll
-#define PATIENCE_NS                                                                                          \
-  (2 * SECOND) /* before a device that the process was not seen on is reported as a whole                    \
-                */
+/* Before a device that the process was not seen on is reported as a whole. */
+#define PATIENCE_NS (2 * SECOND)
 #define STACK_BYTES (1u << 20)
 
 struct device {

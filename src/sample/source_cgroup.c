@@ -1,9 +1,10 @@
 /*
  * The control group: time that its CPU limit took from the process, and its memory limit.
  *
- *   /proc/self/cgroup   0::/path           unified hierarchy (v2), mounted at /sys/fs/cgroup or
- * /sys/fs/cgroup/unified N:cpu,cpuacct:/path   one hierarchy a controller (v1), mounted at
- * /sys/fs/cgroup/cpu,cpuacct
+ *   /proc/self/cgroup   0::/path                 unified hierarchy (v2), mounted at /sys/fs/cgroup or
+ *                                                /sys/fs/cgroup/unified
+ *                       N:cpu,cpuacct:/path      one hierarchy a controller (v1), mounted at
+ *                                                /sys/fs/cgroup/cpu,cpuacct
  *
  * A container often sees only its own part of the hierarchy, mounted at the root, under a path of the host's:
  * where root + path does not exist, the path is shortened from its left, down to the root itself.

@@ -135,11 +135,11 @@ void rf_functions_start(const struct rf_options *options, bool dry, void (*end_p
   struct rf_select_plan plan = {.options = options, .rules = start_rules(options, end_process), .dry = dry};
   selecting = rf_select_start(&plan);
   rf_edges_start(rf_option_on(options, RF_OPT_TRACE_EDGES));
-  cost = rf_probe_measure(); /* now: it borrows an id that may be taken later */
+  budget = rf_option_ratio(options, RF_OPT_TIMING_BUDGET);
+  cost = rf_probe_measure(!(budget > 0)); /* now: it borrows an id that may be taken later */
   record_cost();
   set_probe_cost((enum rf_clock_mode)rf_option_choice(options, RF_OPT_TIMING_MODE));
   if (plan.rules) rf_validate_measure(cost.inside + cost.outside);
-  budget = rf_option_ratio(options, RF_OPT_TIMING_BUDGET);
   if (selecting) start_budget();
   if (selecting && !dry) expose_frames(true);
   sweep_on_own_stack(true);

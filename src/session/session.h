@@ -3,9 +3,9 @@
  * when.
  *
  *   start:  options ─ log ─ ancestry ─ recording ─ threads ─ heap ─ functions ─ sampler
- *   fork:   quiet (locks held) ─ fork ─ child: a recording of its own, the same functions, a sampler of its
- * own exec:   the recording is settled for the next image; goes on if exec fails finish: sampler's last look
- * ─ exit status ─ recording finished ─ report by the tool (root process only)
+ *   fork:   quiet (locks held) ─ fork ─ child: a recording of its own, the same functions, a sampler of its own
+ *   exec:   the recording is settled for the next image; goes on if exec fails
+ *   finish: sampler's last look ─ exit status ─ recording finished ─ report by the tool (root process only)
  */
 #pragma once
 

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,11 +17,29 @@
 /* Start of the recording in this process; refs count from here. */
 extern char *rf_trace_base __attribute__((visibility("hidden")));
 
-/* The histogram's counter for duration, or NULL where its octave does not exist yet. */
-static inline uint64_t *rf_slot_counter(const struct rf_slot *slot, uint64_t duration) {
-  struct rf_bucket bucket = rf_bucket_of(duration);
+/* The histogram's counter for a bucket, or NULL where its octave does not exist yet. */
+static inline uint64_t *rf_slot_counter(const struct rf_slot *slot, struct rf_bucket bucket) {
   rf_ref octave = slot->octave[bucket.octave];
   return octave ? (uint64_t *)(rf_trace_base + octave) + bucket.index : NULL;
+}
+
+/* Whether there is a counter for duration. */
+static inline bool rf_slot_counts(const struct rf_slot *slot, uint64_t duration) {
+  return slot->octave[rf_bucket_of(duration).octave] != 0;
+}
+
+/*
+ * Counts a duration at the end of the next one. Its counter's address hangs on the clock that was just read,
+ * and as long as the processor does not know where a store goes, it holds back what follows: that was 4 ns of
+ * a call's 23. By the next one it has long been known. An exchange, since signal handlers count in between.
+ */
+static inline void rf_slot_count(struct rf_slot *slot, struct rf_bucket bucket, uint64_t weight) {
+  uint64_t number = bucket.octave * RF_SUBBUCKETS + bucket.index + 1;
+  uint64_t last = __atomic_exchange_n(&slot->uncounted, weight << 32 | number, __ATOMIC_RELAXED);
+  if (!last) return;
+  uint32_t place = (uint32_t)last - 1;
+  uint64_t *counter = rf_slot_counter(slot, (struct rf_bucket){place / RF_SUBBUCKETS, place % RF_SUBBUCKETS});
+  if (counter) *counter += last >> 32;
 }
 
 /* What a probe costs, in cycles. */
@@ -42,10 +61,10 @@ static inline uint64_t rf_weight(uint32_t flags) {
   return weight ? weight : 1;
 }
 
-/* plausible: the duration as far as it may count weight times (rf_pace_plausible). counter may be NULL when
- * the recording is full: the rest is counted all the same. */
+/* plausible: the duration as far as it may count weight times (rf_pace_plausible). There may be no counter
+ * when the recording is full: the rest is counted all the same. */
 static inline void rf_slot_add(struct rf_slot *slot, uint64_t duration, uint64_t plausible, uint64_t child,
-                               uint64_t *counter, uint64_t weight) {
+                               uint64_t weight) {
   slot->durations++;
   slot->weights += weight;
   slot->weight_squares += weight * weight;
@@ -65,5 +84,6 @@ static inline void rf_slot_add(struct rf_slot *slot, uint64_t duration, uint64_t
   slot->square_low = low;
   if (duration < slot->min) slot->min = duration;
   if (duration > slot->max) slot->max = duration;
-  if (counter) *counter += weight;
+  if (__builtin_expect(rf_slot_counts(slot, duration), 1))
+    rf_slot_count(slot, rf_bucket_of(duration), weight);
 }

@@ -112,13 +112,23 @@ static inline void note_inner(struct rf_slot *slot, uint64_t weight, uint64_t pl
   slot->next |= RF_RECORD_RECURSIVE;
 }
 
+static inline uint64_t duration_of(const struct rf_record *record, uint64_t now) {
+  return now > record->start ? now - record->start : 0;
+}
+
+/* The last that happens to a record. */
+static inline void free_record(struct rf_record *record) {
+  record->position = RF_RECORD_FREE;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  rf_tls.top = (char *)record;
+}
+
 /* flags: as the call had them; clock: in cycles; now: on the function's clock. */
 static inline __attribute__((always_inline)) void end_call(struct rf_record *record, uint32_t flags,
-                                                           uint64_t clock, uint64_t now, uintptr_t rbp,
-                                                           uint64_t *counter) {
+                                                           uint64_t clock, uint64_t now, uintptr_t rbp) {
   struct rf_thread *thread = rf_tls.self;
   struct rf_slot *slot = record->slot;
-  uint64_t duration = now > record->start ? now - record->start : 0;
+  uint64_t duration = duration_of(record, now);
   if (__builtin_expect(rf_edges_on, 0)) note_edge(thread, record, duration);
   uint64_t weight = rf_weight(flags),
            plausible = plausible_of(slot, flags, flags & RF_RECORD_FULL ? 0 : clock, duration);
@@ -127,13 +137,11 @@ static inline __attribute__((always_inline)) void end_call(struct rf_record *rec
     record[-1].child += duration + rf_probe_cycles.outside;
   else
     inner = credit_caller(thread, record, plausible, rbp);
-  rf_slot_add(slot, duration, plausible, record->child, counter, weight);
+  rf_slot_add(slot, duration, plausible, record->child, weight);
   if (inner) note_inner(slot, weight, plausible);
   if (flags & RF_RECORD_PACED) rf_pace(thread, slot, clock, flags);
   record->flags = 0;
-  record->position = RF_RECORD_FREE;
-  __atomic_signal_fence(__ATOMIC_SEQ_CST);
-  rf_tls.top = (char *)record;
+  free_record(record);
 }
 
 /* Behind rf_exit_rare, which left the call as a usual one, unless it was the parent's. */
@@ -141,13 +149,19 @@ static RF_PRESERVE_ALL __attribute__((noinline)) void
 end_prepared(struct rf_record *record, uint32_t flags, uint64_t clock, uint64_t now, uintptr_t rbp) {
   struct rf_slot *slot = record->slot;
   if (slot && !(record->flags & RF_RECORD_INHERITED)) {
-    end_call(record, flags, clock, now, rbp,
-             rf_slot_counter(slot, now > record->start ? now - record->start : 0));
+    end_call(record, flags, clock, now, rbp);
     return;
   }
   record->flags = 0;
-  record->position = RF_RECORD_FREE;
-  rf_tls.top = (char *)record;
+  free_record(record);
+}
+
+/* A call that is no usual one, or whose duration has no counter yet. now: on the function's clock. */
+static RF_PRESERVE_ALL __attribute__((noinline)) void
+exit_unusual(struct rf_record *record, uint32_t flags, uint64_t clock, uint64_t now, uintptr_t rbp) {
+  record->flags &= ~(uint32_t)RF_RECORD_FULL; /* it is done */
+  rf_preserved_on_own_stack((uintptr_t)record, now, flags & RF_RECORD_FULL ? 0 : clock, rf_exit_rare);
+  if (!(flags & RF_RECORD_FOREIGN)) end_prepared(record, flags, clock, now, rbp);
 }
 
 RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t clock, uintptr_t rbp) {
@@ -155,19 +169,54 @@ RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t clock, uintptr_t
   uint32_t flags = record->flags;
   bool usual = !(flags & RARE_FLAGS) && rf_tls.top == (char *)(record + 1) && rf_tls.self->slot_room;
   if (flags & RF_RECORD_FULL) {
-    rf_full_exit(record, now);
+    rf_full_exit(record, clock);
     now = record->body;
   }
-  if (LIKELY(usual)) {
-    uint64_t *counter = rf_slot_counter(record->slot, now > record->start ? now - record->start : 0);
-    if (LIKELY(counter)) {
-      end_call(record, flags, clock, now, rbp, counter);
-      return;
-    }
+  if (LIKELY(usual && rf_slot_counts(record->slot, duration_of(record, now))))
+    end_call(record, flags, clock, now, rbp);
+  else
+    exit_unusual(record, flags, clock, now, rbp);
+}
+
+/* Whether there is nothing to a call's end but its measurement. */
+static inline bool is_plain(const struct rf_thread *thread, const struct rf_record *record) {
+  return LIKELY(thread->slot_room && !thread->thinning && !rf_edges_on) &&
+         LIKELY(rf_tls.top == (const char *)(record + 1));
+}
+
+static inline void end_plain(struct rf_record *record, uint64_t duration) {
+  record[-1].child += duration + rf_probe_cycles.outside;
+  rf_slot_add(record->slot, duration, duration, record->child, 1);
+}
+
+RF_PRESERVE_ALL int rf_exit_plain(struct rf_record *record, uint64_t clock) {
+  if (!is_plain(rf_tls.self, record)) return 0;
+  uint64_t duration = duration_of(record, clock);
+  if (!LIKELY(rf_slot_counts(record->slot, duration))) return 0;
+  end_plain(record, duration);
+  free_record(record);
+  return 1;
+}
+
+RF_PRESERVE_ALL int rf_exit_measured(struct rf_record *record, uint64_t clock) {
+  struct rf_thread *thread = rf_tls.self;
+  uint32_t flags = record->flags;
+  uint64_t now = clock;
+  if (!is_plain(thread, record)) return 0;
+  if (flags & RF_RECORD_FULL) {
+    rf_full_exit(record, clock);
+    now = record->body;
   }
-  record->flags &= ~(uint32_t)RF_RECORD_FULL; /* it is done */
-  rf_preserved_on_own_stack((uintptr_t)record, now, flags & RF_RECORD_FULL ? 0 : clock, rf_exit_rare);
-  if (!(flags & RF_RECORD_FOREIGN)) end_prepared(record, flags, clock, now, rbp);
+  uint64_t duration = duration_of(record, now);
+  if (!LIKELY(rf_slot_counts(record->slot, duration))) {
+    exit_unusual(record, flags, clock, now, 0);
+    return 1;
+  }
+  end_plain(record, duration);
+  if (flags & RF_RECORD_PACED) rf_pace(thread, record->slot, clock, flags);
+  record->flags = 0;
+  free_record(record);
+  return 1;
 }
 
 static void make_octave(struct rf_slot *slot, uint32_t octave) {
@@ -181,9 +230,9 @@ static void make_octave(struct rf_slot *slot, uint32_t octave) {
 /* A duration with all that may be missing for it. */
 static void add_duration(struct rf_slot *slot, uint64_t duration, uint64_t plausible, uint64_t child,
                          uint64_t weight) {
-  if (!rf_slot_counter(slot, duration))
+  if (!rf_slot_counts(slot, duration))
     rf_with_vectors_saved(make_octave, (uintptr_t)slot, rf_bucket_of(duration).octave);
-  rf_slot_add(slot, duration, plausible, child, rf_slot_counter(slot, duration), weight);
+  rf_slot_add(slot, duration, plausible, child, weight);
 }
 
 /*
@@ -272,7 +321,7 @@ static void exit_foreign(struct rf_record *record, uint64_t now, uint64_t cycles
       mine->depth++;
     }
     if (!mine) mine = slot;
-    uint64_t duration = now > record->start ? now - record->start : 0;
+    uint64_t duration = duration_of(record, now);
     uint64_t plausible = plausible_of(mine, record->flags, cycles, duration);
     add_duration(mine, duration, plausible, record->child, rf_weight(record->flags));
     credit_foreign(thread, record, plausible);
@@ -289,8 +338,8 @@ static void prepare_own(struct rf_record *record, uint64_t now) {
   if (record->flags & RF_RECORD_PACED) rf_tls.self->window_cost += RF_PACE_RARE * rf_pace_probe_cost;
   rf_tls.top = (char *)(record + 1);
   if (!slot || record->flags & RF_RECORD_INHERITED) return;
-  uint64_t duration = now > record->start ? now - record->start : 0;
-  if (!rf_slot_counter(slot, duration))
+  uint64_t duration = duration_of(record, now);
+  if (!rf_slot_counts(slot, duration))
     rf_with_vectors_saved(make_octave, (uintptr_t)slot, rf_bucket_of(duration).octave);
 }
 
@@ -341,11 +390,11 @@ RF_PRESERVE_ALL void rf_tail_plain(struct rf_record *record, uint32_t id, uint64
   }
   uint64_t duration = end > record->start ? end - record->start : 0;
   if (LIKELY(ended && !(record->flags & RF_RECORD_INHERITED))) {
-    if (!rf_slot_counter(ended, duration))
+    if (!rf_slot_counts(ended, duration))
       rf_preserved_on_own_stack((uintptr_t)ended, duration, 0, make_octave_for);
     rf_slot_add(ended, duration,
                 plausible_of(ended, record->flags, record->flags & RF_RECORD_FULL ? 0 : now, duration),
-                record->child, rf_slot_counter(ended, duration), rf_weight(record->flags));
+                record->child, rf_weight(record->flags));
     if (!(record->flags & RF_RECORD_FOREIGN)) record[-1].child += duration + rf_probe_cycles.outside;
     note_edge(rf_tls.self, record, duration);
     if (record->flags & RF_RECORD_PACED) rf_pace(rf_tls.self, ended, now, record->flags);

@@ -1,9 +1,9 @@
 /*
  * Calls in flight: what happens between a function's entry and its exit, behind the assembly of src/arch.
  *
- *   entry ─▶ record on the thread's pile ─▶ body ─▶ rf_exit: duration into slot and caller's record ─▶ record
- * freed └─ exception, longjmp, ...: the record stays, dead, until the next entry, exit or summing-up on that
- * stack closes it by its position
+ *   entry ─▶ record on the thread's pile ─▶ body ─▶ rf_exit: duration into slot and caller's record, record freed
+ *                                             └─ exception, longjmp, ...: the record stays, dead, until the next
+ *                                                entry, exit or summing-up on that stack closes it by its position
  */
 #pragma once
 

@@ -6,9 +6,9 @@
 
 #define MOST_WEIGHT 0xffffu
 #define LONG_BITS 1 /* a root mean square of up to twice the interval is not long */
-#define TRUST                                                                                                \
-  32 /* timed calls for each that one may stand for: seldom calls are all timed, and no single one decides a \
-        sum */
+/* Timed calls for each that one may stand for: seldom calls are all timed, and no single one decides a
+ * sum. */
+#define TRUST 32
 #define LONGEST_INTERVAL (1ull << 36)
 #define LOOKS 16
 #define LOOK_COST 4 /* cycles a function, those that have no gap included */

@@ -4,9 +4,9 @@
  * at about that interval, at random, whatever their number of calls (water filling). The interval follows the
  * share that the thread's probes really take.
  *
- *   exit of a timed call ─▶ calls come faster than the interval? ─▶ weight = interval / time between calls,
- *                            gap drawn at random, mean weight - 1 ─▶ countdown = gap; every 2^21 cycles:
- *                            interval ×= share / budget
+ *   exit of a timed call ─▶ calls come faster than the interval? ─▶ weight = interval / time between calls
+ *                             ─▶ gap drawn at random, mean weight - 1 ─▶ countdown = gap
+ *   every 2^21 cycles: interval ×= share / budget
  *
  * A gap is drawn before the calls it skips, and is geometric, so a call's being timed says nothing of its
  * duration or of the calls around it. The calls that a recursive function makes of itself while one of its

@@ -2,6 +2,7 @@
  * stated. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct rf_probe_cost {
@@ -10,9 +11,9 @@ struct rf_probe_cost {
   uint32_t outside; /* what it costs the caller beyond that */
 };
 
-/* Before any function is selected (it borrows id 0); needs a recording and this thread registered. Cost:
- * about 50 us. */
-struct rf_probe_cost rf_probe_measure(void);
+/* Before any function is selected (it borrows id 0); needs a recording and this thread registered. plain: of
+ * calls that need nothing but the time (rf_exit_plain), not of those under a budget. Cost: about 50 us. */
+struct rf_probe_cost rf_probe_measure(bool plain);
 
 /* The same of a function whose calls are looked at by a checker of src/validate, in cycles a call. Cost:
  * about 100 us. */

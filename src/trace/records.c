@@ -7,9 +7,8 @@
 #include "base/quiet.h"
 #include "base/signals.h"
 
-#define SLACK                                                                                                \
-  4096ul /* behind a chunk: a handler that claims while a full chunk is being replaced stays in mapped       \
-            memory */
+/* Behind a chunk: a handler that claims while a full chunk is being replaced stays in mapped memory. */
+#define SLACK 4096ul
 #define PER_CHUNK (RF_RECORD_CHUNK / RF_RECORD_BYTES)
 #define DATA_CHUNKS 8
 #define FOREIGN_BUCKETS 256u

@@ -2,8 +2,8 @@
  * Which functions are timed: matches the patterns against the symbols of every loaded module, gives each
  * matched function an id, patches it, and records it, or why not.
  *
- *   modules ─▶ symbols ─▶ patterns ─▶ grouped by address ─▶ refused by name? ─▶ patcher ─▶ functions /
- * skipped[] patterns without a hit ─▶ unmatched[]
+ *   modules ─▶ symbols ─▶ patterns ─▶ grouped by address ─▶ refused by name? ─▶ patcher ─▶ functions, skipped[]
+ *                            └─ without a hit ─▶ unmatched[]
  */
 #pragma once
 

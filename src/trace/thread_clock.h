@@ -26,8 +26,8 @@ RF_PRESERVE_ALL uint64_t rf_thread_clock_ask(struct rf_thread *thread);
 /* In units of 2^-32; 0: cycles don't tell time here. */
 extern uint64_t rf_nanoseconds_per_cycle __attribute__((visibility("hidden")));
 
-#define RF_THREAD_CLOCK_STRETCH                                                                              \
-  (1u << 23) /* cycles: bounds what an inexact rate, and time stolen by a hypervisor, can add */
+/* Cycles: bounds what an inexact rate, and time stolen by a hypervisor, can add. */
+#define RF_THREAD_CLOCK_STRETCH (1u << 23)
 
 /* Nanoseconds of CPU time at now (the cycle counter's, just read); never less than before. Cost: about 3 ns,
  * a system call where there is no event. */

@@ -2,9 +2,9 @@
  * The cache of rules: a hash table without locks from program counter to one word that says how to step over
  * its frame.
  *
- * key   generation (16 bits) | pc (47) | exact (1)      exact: interrupted there, not returning there
- * word  what nearly every frame needs, in 64 bits (below); otherwise the number of a whole rule in a shared
- * pool wide  where r12 to r15 are saved, 16 bits each, read only by walks that need them
+ *   key   generation (16 bits) | pc (47) | exact (1)      exact: interrupted there, not returning there
+ *   word  what nearly every frame needs, in 64 bits (below); otherwise the number of a whole rule in a shared pool
+ *   wide  where r12 to r15 are saved, 16 bits each, read only by walks that need them
  *
  *   63       48 47       32 31            8 7  4    3     2  0
  *  ┌───────────┬───────────┬───────────────┬────┬──────┬──────┐
@@ -37,9 +37,8 @@ enum rf_kind {
 
 #define RF_WORD_KIND(word) ((enum rf_kind)((word)&7))
 #define RF_WORD_FRAME_BASED ((uint64_t)1 << 3)
-#define RF_WORD_NEEDS_ALL                                                                                    \
-  ((uint64_t)1 << 3) /* RF_KIND_POOL: more than STACK, FRAME and RECORD go into it                           \
-                      */
+/* RF_KIND_POOL: more than STACK, FRAME and RECORD go into it. */
+#define RF_WORD_NEEDS_ALL ((uint64_t)1 << 3)
 /* RF_KIND_POOL: the frame of a timing entry, whose record RECORD points to. The record holds the caller's pc,
  * RECORD and, less a constant, stack pointer; everything else is unchanged. Offsets into it in bytes. */
 #define RF_WORD_ENTRY ((uint64_t)1 << 4)

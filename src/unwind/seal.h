@@ -6,9 +6,8 @@
  * holds() loads and compares them. Which of the registers matter (are live) the walk has found out, exactly:
  * see unwind.c.
  *
- *   seal   │ pc, sp │ live registers │ [where] == word │ [where] == word │ ...     a return address a frame,
- *                                                                                  and live registers saved
- * there
+ *   seal   │ pc, sp │ live registers │ [where] == word │ [where] == word │ ...     a return address a frame, and
+ *                                                                                  live registers saved there
  *
  * Modules and mappings are those of its epoch: rules are the same, and where words were read they still can
  * be. Entries lie side by side, four to a check, so that a stack of 20 frames is a few cache lines and some

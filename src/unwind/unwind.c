@@ -1,8 +1,7 @@
 /*
  * The walk.
  *
- *   registers ─▶ [pc sp fp rec] ──rule of pc──▶ [pc sp fp rec] ──rule of pc──▶ ... ──▶ joins the last stack,
- * or ends
+ *   registers ─▶ [pc sp fp rec] ──rule of pc──▶ [pc sp fp rec] ──rule of pc──▶ ... ──▶ joins the last stack, or ends
  *
  * A step is a function of four registers and of what it reads. FAST rules (rules.h) are applied in place: CFA
  * = sp or fp + n, pc from [CFA-8], fp and rec from [CFA-k] where they were saved. All else takes step_slowly.

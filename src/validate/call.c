@@ -2,9 +2,9 @@
  * What happens at a call of a function with rules, spans or keep: behind the assembly of src/arch, on the
  * app's stack.
  *
- *   rf_checked_enter   rules on entry ─▶ verdict (run, or return something else) ─▶ arguments kept for later
- * ─▶ clock rf_checked_exit    clock ─▶ for each function that the record stands for, the last first (a tail
- * call hands its record on): rules on return, spans, keep ─▶ verdict
+ *   rf_checked_enter   rules on entry ─▶ verdict (run, or return something else) ─▶ arguments kept for later ─▶ clock
+ *   rf_checked_exit    clock ─▶ for each function that the record stands for, the last first (a tail call hands its
+ *                               record on): rules on return, spans, keep ─▶ verdict
  *
  * The time that looking at results takes is taken out of the call's duration.
  */
@@ -20,8 +20,8 @@
 #include "validate/cost.h"
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
-#define MOST_PENDING                                                                                         \
-  3u /* functions that one record can stand for, in a chain of tail calls; more go unchecked on return */
+/* Functions that one record can stand for, in a chain of tail calls; more go unchecked on return. */
+#define MOST_PENDING 3u
 #define STACK_WORDS 8u
 
 /* One function that waits for the result, with its arguments. */

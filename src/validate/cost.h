@@ -1,10 +1,10 @@
 /*
  * What rules, spans and kept calls cost, for the report's statement of Refunc's own cost.
  *
- *   entry   a share of the calls is timed, since two clock reads take longer than most rules: after a cheap
- * one the next follows at random, RF_COST_SHARE calls later on average, and stands for that many; after a
- * dear one (an array, a long string) every call is timed return  every call is timed: the clock is read there
- * anyway
+ *   entry   a share of the calls is timed, since two clock reads take longer than most rules: after a cheap one the
+ *           next follows at random, RF_COST_SHARE calls later on average, and stands for that many; after a dear
+ *           one (an array, a long string) every call is timed
+ *   return  every call is timed: the clock is read there anyway
  *
  * What the way there costs (registers saved and put back) can't be seen from inside: it is measured at start
  * and added to each. General registers only; a slot is written by its own thread alone.

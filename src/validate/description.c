@@ -2,11 +2,12 @@
  * What the tool says of functions from their DWARF, as text of lines:
  *
  *   T KIND SIZE ALIGN TARGET COUNT FLAGS NAME     a type; its number is its line's among the T lines, from 0;
- * TARGET -1: none M TYPE OFFSET BITS FIRST_BIT NAME             a field of the last T that is a struct (TYPE
- * by number) F OFFSET RESULT GIVEN                         a function; GIVEN 1: its parameters' places come
- * with them P TYPE PLACE WHERE NAME                       its parameters; PLACE r (register WHERE), s (stack
- * WHERE), - (by the convention, or unknown) E OFFSET REASON                               a function without
- * a signature
+ *                                                 TARGET -1: none
+ *   M TYPE OFFSET BITS FIRST_BIT NAME             a field of the last T that is a struct (TYPE by number)
+ *   F OFFSET RESULT GIVEN                         a function; GIVEN 1: its parameters' places come with them
+ *   P TYPE PLACE WHERE NAME                       its parameters; PLACE r (register WHERE), s (stack WHERE), - (by
+ *                                                 the convention, or unknown)
+ *   E OFFSET REASON                               a function without a signature
  *
  * Types may refer to later ones. Nothing in it is trusted.
  */

@@ -3,10 +3,12 @@
  *
  *   rules   = rule { ";" rule }
  *   rule    = "not null" | "null" | "finite" | "utf8" | "max length" NUMBER | "matches" "/" RE "/"
- *           | "in" ( range | "{" NUMBER { "," NUMBER } "}" ) | ( "==" | "!=" | "<" | "<=" | ">" | ">=" )
- * product | "length" product | "validator" NAME | "on entry" | "on return" range   = NUMBER ".." NUMBER |
- * NUMBER ".." | ".." NUMBER product = operand { "*" operand }            operand = NUMBER | path path    =
- * NAME { "->" NAME | "." NAME | "[" NUMBER "]" }
+ *           | "in" ( range | "{" NUMBER { "," NUMBER } "}" )
+ *           | ( "==" | "!=" | "<" | "<=" | ">" | ">=" ) product
+ *           | "length" product | "validator" NAME | "on entry" | "on return"
+ *   range   = NUMBER ".." NUMBER | NUMBER ".." | ".." NUMBER
+ *   product = operand { "*" operand }            operand = NUMBER | path
+ *   path    = NAME { "->" NAME | "." NAME | "[" NUMBER "]" }
  *
  * Used at start and by the tool; not signal-safe.
  */

@@ -2,10 +2,10 @@
  * Rules as they are at a call: nothing to parse, nothing to look up. compile.c makes them from rules and
  * types; evaluate.c goes through them with general registers only.
  *
- *   locator    where a value lies: in what the entry saved, or among the stack arguments; then pointers to
- * follow scalar     a locator and how to read what is there check      one rule: most are "the value's key
- * lies in [low, high]", since signed, unsigned and floating values all have keys that order like integers
- * (number.h)
+ *   locator    where a value lies: in what the entry saved, or among the stack arguments; then pointers to follow
+ *   scalar     a locator and how to read what is there
+ *   check      one rule: most are "the value's key lies in [low, high]", since signed, unsigned and floating values
+ *              all have keys that order like integers (number.h)
  */
 #pragma once
 

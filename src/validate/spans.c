@@ -249,7 +249,7 @@ static void add_shared(struct rf_slot *slot, uint64_t duration) {
   struct rf_bucket bucket = rf_bucket_of(duration);
   if (!slot->octave[bucket.octave])
     rf_preserved_on_own_stack((uintptr_t)slot, bucket.octave, 0, make_octave_saved);
-  uint64_t *counter = rf_slot_counter(slot, duration);
+  uint64_t *counter = rf_slot_counter(slot, bucket);
   if (counter) count(counter, 1);
   count(&slot->durations, 1);
   if (count(&slot->sum, duration) < duration) count(&slot->sum_high, 1);

@@ -2,9 +2,13 @@
  * Rules, spans and kept calls, as configured: what functions: and spans: of the configuration mean for each
  * function that is timed.
  *
- *   options ─▶ sets (one a pattern) ─▶ function matched ─▶ types (signature:, or DWARF by the tool) ─▶
- * compile.c ─▶ struct rf_checker │ at each call: call.c rule language: language.h, docs/rules.md validators:
- * validators.h          spans: spans.h   ▼ violations[], spans[], kept[] of the recording
+ *   options ─▶ sets (one a pattern) ─▶ function matched ─▶ types (signature:, or DWARF by the tool)
+ *                                        ─▶ compile.c ─▶ struct rf_checker
+ *                                                          │ at each call: call.c
+ *                                                          ▼
+ *                                                        violations[], spans[], kept[] of the recording
+ *
+ * The rule language: language.h, docs/rules.md; validators: validators.h; spans: spans.h.
  */
 #pragma once
 

@@ -22,7 +22,8 @@ def unpin():
 
 
 def show(what, value, unit, other="", goal=""):
-    """One line of the table. goal: 'x1.5' bounds the ratio to the other figure, '8' the value itself."""
+    """One line of the table. goal: 'x1.5' bounds the ratio to the other figure, '8' the value itself, '>x4' the ratio
+    from below."""
     print(what, f"{value:.6g}", unit, other, goal, sep="\t", flush=True)
 
 

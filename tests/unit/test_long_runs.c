@@ -110,7 +110,7 @@ static void add_call(struct rf_slot *slot, uint64_t duration, uint64_t weight) {
   slot->entered++;
   slot->counted += weight - 1;
   slot->depth++;
-  rf_slot_add(slot, duration, duration, 0, rf_slot_counter(slot, duration), weight);
+  rf_slot_add(slot, duration, duration, 0, weight);
 }
 
 static void add_load(struct rf_slot *slot, const struct load *load) {

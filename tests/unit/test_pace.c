@@ -87,7 +87,7 @@ static void call(uint32_t id, uint64_t cycles) {
   now += rf_probe_cycles.inside + cycles;
   uint64_t duration = rf_probe_cycles.inside + cycles, weight = rf_weight(flags);
   uint64_t plausible = weight == 1 ? duration : rf_pace_plausible(slot, now, duration, weight);
-  rf_slot_add(slot, duration, plausible, 0, NULL, weight);
+  rf_slot_add(slot, duration, plausible, 0, weight);
   rf_pace(&thread, slot, now, flags);
   now += rf_probe_cycles.outside;
 }

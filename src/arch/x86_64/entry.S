@@ -64,6 +64,29 @@
   cfi_by_record
 .endm
 
+/* The call is over. Out: rdi = record, rsi = the clock; the caller's rbx is back. */
+.macro end_record
+  mov [rsp-16], rax
+  mov [rsp-24], rdx
+  rdtsc
+  shl rdx, 32
+  or rdx, rax                           /* the clock */
+  mov rax, [rbx+RF_RECORD_RETURN]
+  mov [rsp-8], rax                      /* the caller's address, back in its place */
+  mov rax, [rbx+RF_RECORD_RBX]
+  mov [rsp-32], rdi
+  mov [rsp-40], rsi
+  mov rdi, rbx
+  mov rbx, rax
+  .cfi_def_cfa rsp, 0
+  .cfi_restore rsp
+  .cfi_restore rbx
+  .cfi_offset 16, -8
+  mov rsi, rdx
+  sub rsp, 48
+  .cfi_def_cfa_offset 48
+.endm
+
 /*
  * The way in, once for plain calls and once for those that are measured by more than the clock. In: [rsp] id, [rsp+8] return address.
  * Out: at .Lfilled\kind with the record in rax; or at one of the ways out below.
@@ -150,37 +173,40 @@ rf_enter:                               /* stack: [id] [return address] [stack a
 .globl rf_return
 .hidden rf_return
 rf_return:                              /* rax, rdx, xmm0-1, st0-1 carry the result */
-  test dword ptr [rbx+RF_RECORD_FLAGS], RF_RECORD_FLAG_CHECKED
-  jnz .Lreturn_checked
-.Lreturn:
-  mov [rsp-16], rax
-  mov [rsp-24], rdx
-  rdtsc
-  shl rdx, 32
-  or rdx, rax                           /* the clock */
-  mov rax, [rbx+RF_RECORD_RETURN]
-  mov [rsp-8], rax                      /* the caller's address, back in its place */
-  mov rax, [rbx+RF_RECORD_RBX]
-  mov [rsp-32], rdi
-  mov [rsp-40], rsi
-  mov rdi, rbx
-  mov rbx, rax
-  .cfi_def_cfa rsp, 0
-  .cfi_restore rsp
-  .cfi_restore rbx
-  .cfi_offset 16, -8
-  mov rsi, rdx
-  mov rdx, rbp                          /* the caller's, for walking its stack */
-  sub rsp, 48
-  .cfi_adjust_cfa_offset 48
-  call rf_exit                          /* preserves every register; frees the record as its last act */
+  cmp dword ptr [rbx+RF_RECORD_FLAGS], 0
+  jne .Lreturn_flagged
+  .cfi_remember_state
+  end_record
+  call rf_exit_plain                    /* preserves every register but rax; frees the record as its last act */
+  test eax, eax
+  jz .Lexit
+.Lleave:
+  .cfi_remember_state
   mov rax, [rsp+32]
   mov rdx, [rsp+24]
   mov rdi, [rsp+16]
   mov rsi, [rsp+8]
   lea rsp, [rsp+40]
-  .cfi_adjust_cfa_offset -40
+  .cfi_def_cfa_offset 8
   ret                                   /* pairs with the caller's own call */
+  .cfi_restore_state
+  .cfi_def_cfa rsp, 48
+.Lexit:
+  mov rdx, rbp                          /* the caller's, for walking its stack */
+  call rf_exit                          /* the same for calls of every kind */
+  jmp .Lleave
+  .cfi_restore_state
+.Lreturn_flagged:
+  test dword ptr [rbx+RF_RECORD_FLAGS], RF_RECORD_FLAG_CHECKED
+  jnz .Lreturn_checked
+.Lreturn:
+  end_record
+  test dword ptr [rdi+RF_RECORD_FLAGS], ~RF_RECORD_MEASURED
+  jnz .Lexit
+  call rf_exit_measured
+  test eax, eax
+  jz .Lexit
+  jmp .Lleave
   cfi_as_entered
 
   /* The entry of calls that are measured by more than the clock: the same, and rf_full_enter(record) reads what it needs, the clock last. */

@@ -23,6 +23,8 @@
 #define RF_RECORD_RECURSIVE 32    /* of its function several calls have been in flight at once */
 #define RF_RECORD_FLAG_CHECKED 64 /* rules wait for the result */
 
+#define RF_RECORD_MEASURED 20 /* RF_RECORD_FULL, RF_RECORD_PACED: no more to a call's end than figures */
+
 #define RF_SLOT_ENTERED 8
 #define RF_SLOT_DEPTH 104
 #define RF_SLOT_NEXT 108 /* flags and weight of the next timed call */
@@ -44,6 +46,8 @@ enum rf_record_flag {
       16, /* under timing.budget; the bits above the low byte are the call's weight, 0 meaning 1 */
   RF_RECORD_CHECKED = RF_RECORD_FLAG_CHECKED, /* src/validate looks at the result */
 };
+
+_Static_assert(RF_RECORD_MEASURED == (RF_RECORD_FULL | RF_RECORD_PACED), "the assembly counts on it");
 
 struct rf_slot;
 struct rf_thread;
