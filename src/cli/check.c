@@ -33,6 +33,7 @@ static void add_timed(struct rf_buffer *out, const struct rf_report *report, con
     rf_add_padded(out, report->function[i].name, name, false, style);
     rf_buffer_text(out, "  ");
     rf_add_text(out, report->function[i].module, 26, style);
+    if (report->function[i].by_slots) rf_buffer_text(out, "  (calls from other modules)");
     rf_buffer_char(out, '\n');
   }
 }

@@ -142,7 +142,9 @@ static void collect_namespaces(struct list *list, const struct rf_module *progra
        space = space->next)
     for (const struct link_map *map = space->base.r_map; map; map = map->l_next) {
       struct rf_module module;
-      if (!listed(list, map->l_addr) && headers_of_map(map, &module)) append(list, &module, map->l_name);
+      if (listed(list, map->l_addr) || !headers_of_map(map, &module)) continue;
+      module.elsewhere = true;
+      append(list, &module, map->l_name);
     }
 }
 

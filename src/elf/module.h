@@ -18,6 +18,7 @@ struct rf_module {
   uint32_t build_id_bytes;
   const void *program_headers; /* ElfW(Phdr) array, in memory */
   size_t program_header_count;
+  bool elsewhere; /* in another namespace than the program's (dlmopen) */
 };
 
 /* Every module that is loaded now, in link order, our own excluded; visit returns false to stop. Strings live
@@ -33,6 +34,12 @@ size_t rf_module_text_segments(const struct rf_module *module, struct rf_segment
 
 /* How many bytes from address on the file fills in a readable segment; 0: none. */
 size_t rf_module_readable(const struct rf_module *module, uintptr_t address);
+
+/* What a pointer in the dynamic section leads to; 0: out of the module. The loader replaces offsets by
+ * addresses where it may write (not in the vDSO); both forms are understood. */
+uintptr_t rf_module_pointer(const struct rf_module *module, uintptr_t value);
+/* The bytes from address to the end of the kernel's vDSO; 0: it does not lie there. */
+size_t rf_vdso_bytes(uintptr_t address);
 
 /* From its first segment to its last, as far as the file fills it. */
 struct rf_segment rf_module_hull(const struct rf_module *module);

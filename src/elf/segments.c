@@ -1,5 +1,6 @@
 /* A module's segments, from its program headers in memory. */
 #include <elf.h>
+#include <sys/auxv.h>
 
 #include "elf/module.h"
 
@@ -35,4 +36,21 @@ struct rf_segment rf_module_hull(const struct rf_module *module) {
     if (end > hull.end) hull.end = end;
   }
   return hull;
+}
+
+uintptr_t rf_module_pointer(const struct rf_module *module, uintptr_t value) {
+  if (value == 0 || rf_module_readable(module, value) > 0) return value;
+  uintptr_t moved = module->load_address + value;
+  return rf_module_readable(module, moved) > 0 ? moved : 0;
+}
+
+size_t rf_vdso_bytes(uintptr_t address) {
+  const Elf64_Ehdr *vdso = (const Elf64_Ehdr *)getauxval(AT_SYSINFO_EHDR);
+  if (!vdso) return 0;
+  const Elf64_Phdr *headers = (const Elf64_Phdr *)((const char *)vdso + vdso->e_phoff);
+  for (size_t i = 0; i < vdso->e_phnum; i++) {
+    uintptr_t offset = address - (uintptr_t)vdso - headers[i].p_offset;
+    if (headers[i].p_type == PT_LOAD && offset < headers[i].p_filesz) return headers[i].p_filesz - offset;
+  }
+  return 0;
 }

@@ -14,18 +14,6 @@
 
 #include "base/memory.h"
 
-/* The bytes from address to the end of the segment that holds it; 0: no segment does. */
-static size_t readable_bytes(const struct rf_module *module, uintptr_t address) {
-  const Elf64_Phdr *headers = module->program_headers;
-  for (size_t i = 0; i < module->program_header_count; i++) {
-    if (headers[i].p_type != PT_LOAD || !(headers[i].p_flags & PF_R)) continue;
-    uintptr_t start = module->load_address + headers[i].p_vaddr;
-    if (address >= start && address - start < headers[i].p_memsz)
-      return headers[i].p_memsz - (address - start);
-  }
-  return 0;
-}
-
 /* Executable segment that holds address; an empty one: none does. Most symbols lie where the last one did. */
 static struct rf_segment text_at(const struct rf_module *module, uintptr_t address) {
   const Elf64_Phdr *headers = module->program_headers;
@@ -50,21 +38,13 @@ struct dynamic {
   size_t strings_bytes;
 };
 
-/* The loader replaces offsets by addresses where it may write (not in the vDSO); both forms are understood.
- */
-static uintptr_t dynamic_address(const struct rf_module *module, Elf64_Addr value) {
-  if (value == 0 || readable_bytes(module, value) > 0) return value;
-  uintptr_t moved = module->load_address + value;
-  return readable_bytes(module, moved) > 0 ? moved : 0;
-}
-
 static void take_entry(const struct rf_module *module, struct dynamic *dynamic, const Elf64_Dyn *entry) {
   switch (entry->d_tag) {
-  case DT_SYMTAB: dynamic->symbols = dynamic_address(module, entry->d_un.d_ptr); break;
-  case DT_STRTAB: dynamic->strings = dynamic_address(module, entry->d_un.d_ptr); break;
+  case DT_SYMTAB: dynamic->symbols = rf_module_pointer(module, entry->d_un.d_ptr); break;
+  case DT_STRTAB: dynamic->strings = rf_module_pointer(module, entry->d_un.d_ptr); break;
   case DT_STRSZ: dynamic->strings_bytes = entry->d_un.d_val; break;
-  case DT_GNU_HASH: dynamic->gnu_hash = dynamic_address(module, entry->d_un.d_ptr); break;
-  case DT_HASH: dynamic->hash = dynamic_address(module, entry->d_un.d_ptr); break;
+  case DT_GNU_HASH: dynamic->gnu_hash = rf_module_pointer(module, entry->d_un.d_ptr); break;
+  case DT_HASH: dynamic->hash = rf_module_pointer(module, entry->d_un.d_ptr); break;
   default: break;
   }
 }
@@ -75,7 +55,7 @@ static bool read_dynamic(const struct rf_module *module, struct dynamic *dynamic
   for (size_t i = 0; i < module->program_header_count; i++) {
     if (headers[i].p_type != PT_DYNAMIC) continue;
     uintptr_t at = module->load_address + headers[i].p_vaddr;
-    size_t bytes = readable_bytes(module, at);
+    size_t bytes = rf_module_readable(module, at);
     if (bytes > headers[i].p_memsz) bytes = headers[i].p_memsz;
     for (; bytes >= sizeof(Elf64_Dyn); at += sizeof(Elf64_Dyn), bytes -= sizeof(Elf64_Dyn)) {
       Elf64_Dyn entry;
@@ -94,11 +74,11 @@ static uint32_t word_at(uintptr_t base, size_t index) {
 }
 
 static size_t count_by_hash(const struct rf_module *module, uintptr_t hash) {
-  return readable_bytes(module, hash) >= 2 * sizeof(uint32_t) ? word_at(hash, 1) : 0;
+  return rf_module_readable(module, hash) >= 2 * sizeof(uint32_t) ? word_at(hash, 1) : 0;
 }
 
 static size_t count_by_gnu_hash(const struct rf_module *module, uintptr_t hash) {
-  size_t words = readable_bytes(module, hash) / sizeof(uint32_t);
+  size_t words = rf_module_readable(module, hash) / sizeof(uint32_t);
   if (words < 4) return 0;
   size_t buckets = word_at(hash, 0), first = word_at(hash, 1), bloom = word_at(hash, 2);
   size_t bucket_start = 4 + 2 * bloom, chain_start = bucket_start + buckets;
@@ -128,9 +108,9 @@ bool rf_symbol_table_from_memory(struct rf_symbol_table *table, const struct rf_
   if (!read_dynamic(module, &dynamic)) return false;
   size_t count = dynamic.hash ? count_by_hash(module, dynamic.hash) : 0;
   if (count == 0 && dynamic.gnu_hash) count = count_by_gnu_hash(module, dynamic.gnu_hash);
-  size_t room = readable_bytes(module, dynamic.symbols) / sizeof(Elf64_Sym);
+  size_t room = rf_module_readable(module, dynamic.symbols) / sizeof(Elf64_Sym);
   if (count > room) count = room;
-  size_t strings_bytes = readable_bytes(module, dynamic.strings);
+  size_t strings_bytes = rf_module_readable(module, dynamic.strings);
   if (dynamic.strings_bytes < strings_bytes) strings_bytes = dynamic.strings_bytes;
   if (count == 0 || strings_bytes == 0) return false;
   table->symbols = copy_memory(dynamic.symbols, count * sizeof(Elf64_Sym), &table->symbols_pages);

@@ -59,14 +59,23 @@ static bool reaches(uintptr_t from, uintptr_t to) {
   return distance > -(intptr_t)0x60000000 && distance < (intptr_t)0x60000000;
 }
 
-static struct region *region_for(const struct rf_patch_request *request) {
+static void *pages_anywhere(void) {
+  long got =
+      rf_syscall(SYS_mmap, 0, REGION_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return got > 0 ? (void *)got : NULL;
+}
+
+/* anywhere: it need not be near, but had better be. */
+static struct region *region_for(const struct rf_patch_request *request, bool anywhere) {
   for (struct region *r = regions; r; r = r->next)
     if (!r->sealed && r->used + 2 * RF_STUB_MAX <= REGION_BYTES &&
-        reaches((uintptr_t)r->start, request->low) && reaches((uintptr_t)r->start, request->high))
+        (anywhere ||
+         (reaches((uintptr_t)r->start, request->low) && reaches((uintptr_t)r->start, request->high))))
       return r;
   struct region *fresh = rf_calloc(1, sizeof *fresh);
   if (!fresh) return NULL;
   fresh->start = rf_near_pages(request->low, request->high, REGION_BYTES);
+  if (!fresh->start && anywhere) fresh->start = pages_anywhere();
   if (!fresh->start) {
     rf_free(fresh);
     return NULL;
@@ -102,6 +111,18 @@ static bool form_allowed(const struct rf_patch_request *request, struct form for
   return form.whole && !(request->entered & RF_ENTERED_ELSEWHERE);
 }
 
+static struct rf_stub_request stub_request(const struct planning *p) {
+  const struct rf_patch_request *request = p->request;
+  return (struct rf_stub_request){.code = (const uint8_t *)request->address,
+                                  .size = request->size,
+                                  .limit = request->limit,
+                                  .id = request->id,
+                                  .entry = request->entry,
+                                  .countdown = request->countdown,
+                                  .thread = (intptr_t)&rf_tls.self - (intptr_t)__builtin_thread_pointer(),
+                                  .stub = p->stub};
+}
+
 static enum rf_refusal build(struct planning *p) {
   const struct rf_patch_request *request = p->request;
   size_t offset = rf_jump_offset((const uint8_t *)request->address);
@@ -111,16 +132,9 @@ static enum rf_refusal build(struct planning *p) {
     return RF_REFUSE_BRANCH_BACK; /* what was moved before comes back to the original */
   bool into_padding = !p->form.brief && request->size < offset + RF_JUMP_BYTES;
   if (into_padding && !rf_landing_free(request->address + offset)) return RF_REFUSE_TOO_SHORT;
-  struct rf_stub_request build = {.code = (const uint8_t *)request->address,
-                                  .size = request->size,
-                                  .limit = request->limit,
-                                  .id = request->id,
-                                  .entry = request->entry,
-                                  .countdown = request->countdown,
-                                  .thread = (intptr_t)&rf_tls.self - (intptr_t)__builtin_thread_pointer(),
-                                  .stub = p->stub,
-                                  .jump_bytes = p->form.brief ? RF_SHORT_JUMP_BYTES : RF_JUMP_BYTES,
-                                  .whole = p->form.whole};
+  struct rf_stub_request build = stub_request(p);
+  build.jump_bytes = p->form.brief ? RF_SHORT_JUMP_BYTES : RF_JUMP_BYTES;
+  build.whole = p->form.whole;
   return rf_stub_build(&build, &p->plan);
 }
 
@@ -331,12 +345,17 @@ static bool is_scarce(enum rf_refusal refusal) {
          refusal == RF_REFUSE_CALL_INSIDE;
 }
 
+static bool is_of_its_code(enum rf_refusal refusal) {
+  return is_scarce(refusal) || refusal == RF_REFUSE_OUT_OF_REACH || refusal == RF_REFUSE_UNMOVABLE ||
+         refusal == RF_REFUSE_SHADOW_STACK;
+}
+
 const char *rf_patch_add(const struct rf_patch_request *request, struct rf_patched *patched) {
   static const struct form forms[] = {{false, false, false}, {true, false, false}, {true, false, true},
                                       {false, true, false},  {true, true, false},  {true, true, true}};
   static struct planning p; /* too large for a small stack; one planner at a time */
-  p.request = request, p.region = region_for(request);
-  *patched = (struct rf_patched){0};
+  p.request = request, p.region = region_for(request, false);
+  *patched = (struct rf_patched){.by_slots = !request->anonymous};
   if (!p.region) return rf_refusal_text(RF_REFUSE_OUT_OF_REACH);
   if (!rf_edits_reserve(EDITS_MOST) || !room_for_place(request)) return "no memory";
   enum rf_refusal refusal, first = RF_PATCH_OK;
@@ -350,7 +369,26 @@ const char *rf_patch_add(const struct rf_patch_request *request, struct rf_patch
     return NULL;
   }
   patched->scarce = is_scarce(first) && !request->branches && !request->anonymous;
+  patched->by_slots &= is_of_its_code(first);
   return rf_refusal_text(first);
+}
+
+const char *rf_patch_add_through(const struct rf_patch_request *request, struct rf_patched *patched) {
+  static struct planning p; /* as above */
+  p.request = request, p.region = region_for(request, true);
+  *patched = (struct rf_patched){0};
+  if (!p.region || !room_for_place(request)) return "no memory";
+  struct rf_stub_request build = stub_request(&p);
+  build.stub = (uintptr_t)p.region->start + p.region->used;
+  build.through = true;
+  enum rf_refusal refusal = rf_stub_build(&build, &p.plan);
+  if (refusal != RF_PATCH_OK) return rf_refusal_text(refusal);
+  if (!place_stub(p.region, &p.plan)) return "no memory";
+  rf_frames_add(&p.region->frames, build.stub, &p.plan, request->address, NULL);
+  places[request->id] = (struct place){.region = p.region};
+  if (p.region->users != UINT32_MAX) p.region->users++;
+  *patched = (struct rf_patched){.body = request->address, .stub = build.stub};
+  return NULL;
 }
 
 static bool seal(struct region *region) {
@@ -360,7 +398,7 @@ static bool seal(struct region *region) {
   return rf_text_seal(region->start, REGION_BYTES) == 0;
 }
 
-static bool in_sealed(uintptr_t stub) {
+bool rf_patch_is_ready(uintptr_t stub) {
   for (struct region *r = regions; r; r = r->next)
     if (stub - (uintptr_t)r->start < r->sealed) return true;
   return false;
@@ -375,7 +413,7 @@ static bool seal_all(void) {
 }
 
 static bool write_one(const struct rf_edit *edit) {
-  return in_sealed(edit->stub) && rf_text_write((void *)edit->address, edit->bytes, edit->count) == 0;
+  return rf_patch_is_ready(edit->stub) && rf_text_write((void *)edit->address, edit->bytes, edit->count) == 0;
 }
 
 size_t rf_patch_commit(void (*failed)(void *user, uint32_t id, const char *reason), void *user) {
@@ -404,14 +442,14 @@ static struct place *place_of(uint32_t id) {
 
 void rf_patch_repeat(uint32_t id) {
   struct place *place = place_of(id);
-  if (place && rf_edits_reserve(1)) rf_edit_add_again(&place->edit);
+  if (place && place->edit.count && rf_edits_reserve(1)) rf_edit_add_again(&place->edit);
 }
 
 /* The jump is one instruction, so nobody stands inside it. What else was changed for it (landings, branches
  * that were turned) serves its moved instructions and stays. */
 void rf_patch_restore(uint32_t id) {
   struct place *place = place_of(id);
-  if (!place || !rf_edits_reserve(1)) return;
+  if (!place || !place->edit.count || !rf_edits_reserve(1)) return;
   struct rf_edit edit = place->edit;
   memcpy(edit.bytes, place->edit.original, sizeof edit.bytes);
   memcpy(edit.original, place->edit.bytes, sizeof edit.original);

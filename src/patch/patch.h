@@ -36,7 +36,9 @@ struct rf_patch_request {
 const char *rf_patch_open(void);
 struct rf_patched {
   uintptr_t body; /* where its relocated beginning will run */
+  uintptr_t stub; /* of rf_patch_add_through */
   bool scarce;    /* refused for want of room or for branches: it may be accepted once branches are known */
+  bool by_slots;  /* refused for what its code looks like: calls may be led to a stub where they come from */
 };
 
 /* How far from a function a landing may lie with the run of instructions that makes room for it: 133 bytes to
@@ -45,6 +47,9 @@ struct rf_patched {
 
 /* Plans one. NULL, or the reason for the refusal. */
 const char *rf_patch_add(const struct rf_patch_request *request, struct rf_patched *patched);
+/* Plans a stub for a function whose code stays as it is: who is led to the stub is the caller's to arrange
+ * (patch/slots.h). NULL, or the reason for the refusal. */
+const char *rf_patch_add_through(const struct rf_patch_request *request, struct rf_patched *patched);
 /* A moved beginning of a patched function; goes_on: it comes back behind itself. */
 struct rf_patch_window {
   uintptr_t start, end;
@@ -55,6 +60,8 @@ struct rf_patch_window {
 size_t rf_patch_windows(uintptr_t start, uintptr_t end, struct rf_patch_window *windows, size_t most);
 /* The code of all stubs. */
 void rf_patch_visit_stubs(void (*visit)(void *user, uintptr_t start, uintptr_t end), void *user);
+/* Whether a stub may run: it was committed or exported, and its pages could be made executable. */
+bool rf_patch_is_ready(uintptr_t stub);
 /* Whether this is where a jump of ours leads. */
 bool rf_patch_is_stub(uintptr_t address);
 /* Makes the plans true; answers how many jumps could not be written (each is told to failed with the reason).
@@ -62,7 +69,8 @@ bool rf_patch_is_stub(uintptr_t address);
 size_t rf_patch_commit(void (*failed)(void *user, uint32_t id, const char *reason), void *user);
 void rf_patch_close(void);
 
-/* For functions of a process that runs: plans a patched function's own bytes, or its jump once more. */
+/* For functions of a process that runs: plans a patched function's own bytes, or its jump once more. Nothing
+ * for one whose code stays. */
 void rf_patch_restore(uint32_t id);
 void rf_patch_repeat(uint32_t id);
 /* Instead of committing: what is planned as a list to be written by somebody who has stopped all threads.

@@ -64,10 +64,13 @@ int rf_text_seal(void *pages, size_t bytes) {
   return result < 0 ? (int)result : 0;
 }
 
+int rf_text_write_data(void *address, const void *bytes, size_t count) {
+  if (memory_fd < 0) return -EBADF;
+  long written = rf_syscall(SYS_pwrite64, memory_fd, bytes, count, address);
+  return written == (long)count ? 0 : written < 0 ? (int)written : -EIO;
+}
+
 int rf_text_write(void *address, const void *bytes, size_t count) {
-  if (memory_fd >= 0) {
-    long written = rf_syscall(SYS_pwrite64, memory_fd, bytes, count, address);
-    if (written == (long)count) return 0;
-  }
+  if (rf_text_write_data(address, bytes, count) == 0) return 0;
   return write_copy((uintptr_t)address, bytes, count);
 }

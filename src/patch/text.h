@@ -10,6 +10,8 @@ void rf_text_close(void);
 /* Replaces bytes of code at address. 0 or a negative errno. Threads that run in the page never miss it. Cost:
  * about 1 us. */
 int rf_text_write(void *address, const void *bytes, size_t count);
+/* The same for data that may be read-only: no copy is mapped over it. */
+int rf_text_write_data(void *address, const void *bytes, size_t count);
 /* Makes whole pages that were written to executable, and no longer writable, at the same address. 0 or a
  * negative errno. Cost: a system call; six where the process may not do that and gets copies. */
 int rf_text_seal(void *pages, size_t bytes);

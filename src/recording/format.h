@@ -169,7 +169,8 @@ enum rf_function_flag {
   RF_FUNCTION_SYSTEM = 2,
   RF_FUNCTION_REMOVED = 4,
   RF_FUNCTION_UNLOADED = 8,
-  RF_FUNCTION_BLOCK = 16 /* a named block of refunc.h: no code, no self time; its module is "refunc.h" */
+  RF_FUNCTION_BLOCK = 16, /* a named block of refunc.h: no code, no self time; its module is "refunc.h" */
+  RF_FUNCTION_SLOTS = 32  /* only calls that come through slots (PLT, GOT) are seen, counted and timed */
 };
 
 #define RF_HEAP_CLASSES 48 /* size classes: class k holds sizes in (2^(k-1), 2^k], class 0 sizes 0 and 1 */

@@ -214,6 +214,7 @@ static void put_function(struct rf_json *json, struct rf_report *report, const s
   rf_json_count(json, "calls", f->calls);
   rf_json_count(json, "timed_calls", f->timed_calls);
   rf_json_text(json, "mode", f->mode);
+  if (!span) rf_json_text(json, "entry", f->is_block ? "block" : f->by_slots ? "slots" : "code");
   put_times(&scope, f);
   rf_json_count(json, "threads", f->threads);
   rf_json_count(json, "unwound", f->unwound);

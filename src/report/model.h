@@ -85,6 +85,7 @@ struct rf_report_function {
   struct rf_duration_bucket *bucket; /* sorted by middle_s */
   size_t buckets;
   bool has_heap, has_system;
+  bool by_slots, is_block; /* by_slots: only calls that came through slots are in its figures */
   struct rf_function_heap heap;
   struct rf_function_system system;
   uint64_t violations;

@@ -437,6 +437,8 @@ static void merge_one(struct rf_function_merge *merge, const struct accumulator 
   merge->report->sampled |= a->counted != 0;
   f->has_heap |= (a->flags & RF_FUNCTION_HEAP) != 0;
   f->has_system |= (a->flags & RF_FUNCTION_SYSTEM) != 0;
+  f->by_slots |= (a->flags & RF_FUNCTION_SLOTS) != 0;
+  f->is_block |= (a->flags & RF_FUNCTION_BLOCK) != 0;
   add_known_heap(&f->heap, &a->heap);
   add_known_system(&f->system, &a->system);
   merge_buckets(merge->report, f, a, h, scratch);
@@ -645,12 +647,10 @@ static void sort_functions(struct rf_report *report) {
   }
 }
 
-static bool is_block(const struct rf_report_function *f) { return strcmp(f->module, "refunc.h") == 0; }
-
 static bool any_unknown_self(const struct rf_report *report) {
   for (size_t i = 0; i < report->functions; i++)
     if (isnan(report->function[i].self_s) && !isnan(report->function[i].total_s) &&
-        !is_block(&report->function[i]))
+        !report->function[i].is_block)
       return true;
   return false;
 }
@@ -663,7 +663,7 @@ void rf_merge_functions_end(struct rf_function_merge *merge) {
   end_spans(merge);
   rf_merge_rules_end(report);
   for (size_t i = 0; i < report->functions; i++)
-    if (is_block(&report->function[i]))
+    if (report->function[i].is_block)
       rf_report_unavailable(report, "functions[].self_s",
                             "of blocks that refunc.h times self time is not measured: they are no functions");
   if (any_unknown_self(report))

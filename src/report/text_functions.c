@@ -165,9 +165,12 @@ static void add_name(struct rf_buffer *out, const struct rf_report_function *f, 
   rf_buffer_repeat(out, " ", l->name - name - 3 - module);
 }
 
+/* Before the name of a function whose figures are of calls through slots only. */
+static const char *slots_mark(const struct rf_style *style) { return style->unicode ? "\u00b0" : "*"; }
+
 static void add_row(struct rf_buffer *out, const struct rf_report_function *f, const struct layout *l,
                     double most, const struct rf_style *style) {
-  rf_buffer_char(out, ' ');
+  rf_buffer_text(out, f->by_slots ? slots_mark(style) : " ");
   add_name(out, f, l, style);
   rf_buffer_char(out, ' ');
   rf_buffer_char(out, f->ci95_ratio != 0 ? '~' : ' ');
@@ -213,6 +216,12 @@ static void sum_events(const struct rf_report *report, uint64_t *unwound, uint64
   }
 }
 
+static bool any_by_slots(const struct rf_report *report, size_t rows) {
+  for (size_t i = 0; i < rows; i++)
+    if (report->function[i].by_slots) return true;
+  return false;
+}
+
 /* People know both names of a folded function; those with an underscore in front are libraries' own matter.
  */
 static void add_namesakes(struct rf_flow *flow, const struct rf_report *report, size_t rows) {
@@ -239,6 +248,9 @@ static void add_notes(struct rf_buffer *out, const struct rf_report *report, siz
   if (report->sampled)
     rf_flow_item(&flow, "~ estimated: every call is counted, a random share timed, within %s (95%%)",
                  rf_show_ratio(worst_confidence(report, rows)));
+  if (any_by_slots(report, rows))
+    rf_flow_item(&flow, "%s no room for a jump in its code: only calls through other modules' PLT and GOT",
+                 slots_mark(style));
   if (unwound) rf_flow_item(&flow, "%s left by an exception or a jump", rf_show_count((double)unwound));
   if (open) rf_flow_item(&flow, "%s still open at the end", rf_show_count((double)open));
   add_namesakes(&flow, report, rows);

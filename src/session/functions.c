@@ -19,6 +19,7 @@
 #include "elf/loader.h"
 #include "elf/module.h"
 #include "heap/modules.h"
+#include "patch/constructor.h"
 #include "patch/frames.h"
 #include "patch/patch.h"
 #include "recording/threads.h"
@@ -86,6 +87,16 @@ void rf_notified(void) {
   rf_internal_enter();
   sweep_on_own_stack(false);
   rf_internal_leave();
+}
+
+uintptr_t rf_constructor_due(uint32_t head) {
+  bool news;
+  uintptr_t constructor = rf_constructor_take(head, &news);
+  if (!news || rf_internal_depth() || !rf_recording_header()) return constructor;
+  rf_internal_enter();
+  sweep_on_own_stack(true);
+  rf_internal_leave();
+  return constructor;
 }
 
 static void record_cost(void) {

@@ -10,12 +10,14 @@
 #include "elf/module.h"
 #include "patch/branches.h"
 #include "patch/patch.h"
+#include "patch/slots.h"
 #include "recording/threads.h"
 #include "recording/writer.h"
 #include "trace/full.h"
 #include "trace/pace.h"
 #include "trace/records.h"
 #include "trace/refuse.h"
+#include "trace/seen.h"
 #include "trace/traced.h"
 #include "trace/unmatched.h"
 #include "trace/wishes.h"
@@ -28,6 +30,7 @@
  * function. */
 struct candidate {
   uintptr_t address;
+  uintptr_t symbol; /* another place where an IFUNC leads out of its module */
   char *name;
   bool global, ifunc, unasked;   /* unasked: no pattern matched this name */
   struct rf_full full;           /* what its patterns ask of it */
@@ -46,15 +49,8 @@ struct sweep {
   uint16_t *entered;           /* by candidate: which of its first bytes are branched to */
   bool relocated, waiting;     /* waiting: its IFUNCs alone are looked at, once more */
   bool quiet;                  /* no other thread runs its code while it is patched */
+  bool slotted;                /* once more, for functions without room for a jump that slots lead to */
   struct rf_pattern_set *only; /* other functions than these are left out; NULL: none is */
-};
-
-struct seen_module {
-  uintptr_t load_address, text_start, text_end;
-  char *path;
-  uint32_t first_sweep, sweep; /* the first and the last one that met it */
-  bool waiting;                /* it has IFUNCs that could not be resolved yet */
-  bool swept;
 };
 
 /* An IFUNC that stands in skipped[] until its library is relocated. */
@@ -66,9 +62,6 @@ struct waiting_ifunc {
 static struct {
   bool dry;
   const char *process_refusal; /* why nothing can be timed; NULL: it can */
-  struct seen_module *seen;
-  size_t seen_count, seen_capacity;
-  uint32_t sweep;
   struct waiting_ifunc *waiting;
   size_t waiting_count, waiting_capacity;
   struct rf_select_change *change; /* what is being done for somebody who asked; NULL: nothing */
@@ -108,6 +101,7 @@ static bool collect_symbol(void *user, const struct rf_symbol *symbol) {
   if (!rf_wishes_choose(s->module->name, symbol->name, &choice)) return true;
   struct candidate *fresh = add_candidate(s,
                                           (struct candidate){.address = symbol->address,
+                                                             .symbol = symbol->address,
                                                              .global = symbol->global,
                                                              .ifunc = symbol->kind == RF_SYMBOL_IFUNC,
                                                              .full = choice.full,
@@ -160,7 +154,8 @@ static bool collect_other_name(void *user, const struct rf_symbol *symbol) {
     if (!strcmp(asked->name, symbol->name)) return true;
   }
   if (!asked) return true;
-  struct candidate other = {.address = symbol->address, .global = symbol->global, .unasked = true};
+  struct candidate other = {
+      .address = symbol->address, .symbol = symbol->address, .global = symbol->global, .unasked = true};
   return add_candidate(s, other, symbol->name) != NULL;
 }
 
@@ -226,6 +221,13 @@ static rf_ref record_skipped(const struct rf_module *module, const char *name, c
   return rf_recording_ref(entry);
 }
 
+static void withdraw_skipped(rf_ref skipped) {
+  struct rf_skipped_entry *entry = skipped ? rf_recording_at(skipped) : NULL;
+  if (!entry) return;
+  entry->name = 0;
+  if (state.change && state.change->skipped) state.change->skipped--;
+}
+
 static struct rf_full full_of_aliases(const struct candidate *first, size_t count) {
   struct rf_full full = first->full;
   for (size_t i = 1; i < count; i++) {
@@ -263,10 +265,24 @@ static const char *resolve_ifunc(const struct sweep *s, struct candidate *candid
   uintptr_t (*resolver)(void) = (uintptr_t(*)(void))candidate->address;
   candidate->address = resolver();
   candidate->ifunc = false;
+  if (rf_vdso_bytes(candidate->address)) {
+    bool known = s->slotted || rf_traced_find(candidate->address) != UINT32_MAX;
+    return known ? NULL : "its indirect function leads into the kernel's vDSO";
+  }
   uintptr_t start = s->module->text_start, end = s->module->text_end;
-  return candidate->address >= start && candidate->address < end
-             ? NULL
-             : "its indirect function leads to another module";
+  if (candidate->address < start || candidate->address >= end)
+    return "its indirect function leads to another module";
+  candidate->symbol = candidate->address;
+  return NULL;
+}
+
+/* What nothing can be patched of stands in skipped[]; by_slots: until a slot is found that leads there. */
+static rf_ref skip(const struct sweep *s, const struct candidate *first, const char *reason, bool by_slots) {
+  if (rf_vdso_bytes(first->address) && rf_traced_find(first->address) != UINT32_MAX)
+    return 0; /* it is timed by its name in libc */
+  rf_ref skipped = record_skipped(s->module, first->name, reason);
+  if (by_slots) withdraw_skipped(rf_slots_want(s->module, first->symbol, first->address, skipped));
+  return skipped;
 }
 
 static struct rf_branch_query query_of(const struct sweep *s, struct rf_segment segments[MOST_SEGMENTS]) {
@@ -295,7 +311,7 @@ static bool find_branches(struct sweep *s) {
 
 static uint16_t entered_bytes(const struct sweep *s, const struct candidate *first, size_t count) {
   uint16_t entered = 0;
-  for (size_t i = 0; i < count; i++) entered |= s->entered[(size_t)(first - s->candidates) + i];
+  for (size_t i = 0; s->entered && i < count; i++) entered |= s->entered[(size_t)(first - s->candidates) + i];
   return entered;
 }
 
@@ -318,7 +334,7 @@ static struct rf_select_function with_rules(const struct sweep *s, const struct 
   uint16_t count = 0;
   for (size_t i = 0; i < aliases; i++)
     for (uint16_t k = 0; k < first[i].set_count; k++) rf_wishes_add_set(sets, &count, first[i].sets[k]);
-  return (struct rf_select_function){first->name, first->address - s->module->load_address, sets, count};
+  return (struct rf_select_function){first->name, first->symbol - s->module->load_address, sets, count};
 }
 
 /* Tells all at once, since describing them may take another program. */
@@ -329,7 +345,7 @@ static void prepare_rules(struct sweep *s) {
     const struct candidate *c = &s->candidates[i];
     if (c->set_count)
       list[count++] =
-          (struct rf_select_function){c->name, c->address - s->module->load_address, c->sets, c->set_count};
+          (struct rf_select_function){c->name, c->symbol - s->module->load_address, c->sets, c->set_count};
   }
   if (count) rf_wishes_rules()->prepare(s->module, list, count);
   rf_free(list);
@@ -341,7 +357,10 @@ static void time_again(uint32_t id) {
   if (state.change) *(traced->gone ? &state.change->changed : &state.change->unchanged) += 1;
   if (!traced->gone) return;
   rf_traced_set_gone(id, 0);
-  rf_patch_repeat(id);
+  if (traced->by_slots)
+    rf_slots_turn(traced->address, true);
+  else
+    rf_patch_repeat(id);
 }
 
 /* What is known of the code around functions that a first look refused. */
@@ -354,15 +373,17 @@ struct surroundings {
 static bool remember(const struct sweep *s, const struct candidate *first, size_t aliases, size_t size) {
   struct rf_traced fresh = {.name = rf_strdup(first->name),
                             .aliases = alias_text(first, aliases),
-                            .offset = first->address - s->module->load_address,
+                            .offset = first->symbol - s->module->load_address,
                             .size = size,
                             .address = first->address,
+                            .by_slots = s->slotted,
                             .full = full_of_aliases(first, aliases)};
   return rf_traced_add(s->module, fresh);
 }
 
 static const char *patch(const struct sweep *s, const struct candidate *first, size_t aliases,
-                         const struct surroundings *around, bool *scarce) {
+                         const struct surroundings *around, struct rf_patched *patched) {
+  *patched = (struct rf_patched){0};
   if (state.process_refusal) return state.process_refusal;
   for (size_t i = 0; i < aliases; i++) {
     const char *reason = rf_refuse_name(s->module->name, first[i].name);
@@ -370,11 +391,12 @@ static const char *patch(const struct sweep *s, const struct candidate *first, s
   }
   uint32_t id = rf_traced_find(first->address);
   if (id != UINT32_MAX) return time_again(id), NULL;
-  id = rf_traced_find_unloaded(s->module, first->address, first->name);
+  id = rf_traced_find_unloaded(s->module, first->symbol, first->name);
   bool known = id != UINT32_MAX;
   if (!known) id = rf_traced_count();
   if (id >= RF_MOST_FUNCTIONS) return "more functions than Refunc can time at once";
   size_t limit, size = size_of(s, first->address, &limit);
+  if (!limit) limit = rf_vdso_bytes(first->address);
   struct rf_full full = full_of_aliases(first, aliases);
   uint16_t sets[RF_SELECT_SETS];
   struct rf_select_function ruled = with_rules(s, first, aliases, sets);
@@ -399,14 +421,13 @@ static const char *patch(const struct sweep *s, const struct candidate *first, s
                                      .branches = around ? &around->branches : NULL,
                                      .scarce = around ? around->scarce : NULL,
                                      .scarce_count = around ? around->count : 0};
-  struct rf_patched patched;
-  const char *reason = rf_patch_add(&request, &patched);
-  *scarce = patched.scarce;
+  const char *reason = (s->slotted ? rf_patch_add_through : rf_patch_add)(&request, patched);
   if (reason) return reason;
-  if (!(known ? rf_traced_come_back(id, first->address) : remember(s, first, aliases, size)))
+  if (!(known ? rf_traced_come_back(id, s->module, first->address) : remember(s, first, aliases, size)))
     return "the recording is full";
   if (ruled.set_count) rf_full_set_checker(id, rf_wishes_rules()->make(id, s->module, &ruled));
-  rf_sites[id].body = patched.body;
+  rf_sites[id].body = patched->body;
+  if (s->slotted) rf_slots_time(first->address, id, patched->stub);
   if (state.change) state.change->changed++;
   return NULL;
 }
@@ -432,11 +453,12 @@ static bool look_around(const struct sweep *s, const size_t *scarce, size_t coun
  */
 static void patch_scarce(const struct sweep *s, const size_t *scarce, size_t count) {
   struct surroundings around;
-  bool listed = look_around(s, scarce, count, &around), ignored;
+  bool listed = look_around(s, scarce, count, &around);
+  struct rf_patched patched;
   for (size_t i = 0; i < count; i++) {
     const struct candidate *first = &s->candidates[scarce[i]];
-    const char *reason = patch(s, first, aliases_at(s, scarce[i]), listed ? &around : NULL, &ignored);
-    if (reason) record_skipped(s->module, first->name, reason);
+    const char *reason = patch(s, first, aliases_at(s, scarce[i]), listed ? &around : NULL, &patched);
+    if (reason) skip(s, first, reason, patched.by_slots);
   }
   if (listed) rf_branch_list_free(&around.branches);
   rf_free(around.scarce);
@@ -449,18 +471,33 @@ static void patch_candidates(struct sweep *s) {
   uint64_t mask = rf_traced_lock();
   for (size_t i = 0, count; i < s->candidate_count; i += count) {
     const struct candidate *first = &s->candidates[i];
-    bool worth_more = false;
+    struct rf_patched patched = {0};
     count = aliases_at(s, i);
     const char *reason =
-        analysed ? patch(s, first, count, NULL, &worth_more) : "no memory to analyse its module";
-    if (reason && worth_more && scarce && s->quiet)
+        analysed ? patch(s, first, count, NULL, &patched) : "no memory to analyse its module";
+    if (reason && patched.scarce && scarce && s->quiet)
       scarce[scarce_count++] = i;
     else if (reason)
-      record_skipped(s->module, first->name, reason);
+      skip(s, first, reason, patched.by_slots || rf_vdso_bytes(first->address));
   }
   if (scarce_count) patch_scarce(s, scarce, scarce_count);
   rf_traced_unlock(mask);
   rf_free(scarce);
+}
+
+/* Functions that were refused, and that slots were found to lead to. */
+static void patch_slotted(struct sweep *s) {
+  struct rf_patched patched;
+  uint64_t note;
+  if (rf_wishes_rules()) prepare_rules(s);
+  uint64_t mask = rf_traced_lock();
+  for (size_t i = 0, count; i < s->candidate_count; i += count) {
+    const struct candidate *first = &s->candidates[i];
+    count = aliases_at(s, i);
+    if (!rf_slots_found(first->address, &note) || patch(s, first, count, NULL, &patched)) continue;
+    withdraw_skipped(note);
+  }
+  rf_traced_unlock(mask);
 }
 
 static void drop_candidate(struct sweep *s, size_t index) {
@@ -481,8 +518,7 @@ static void await_relocation(struct sweep *s, rf_ref skipped) {
 static void end_waiting(uintptr_t load_address, bool timed) {
   for (size_t i = 0; i < state.waiting_count; i++) {
     if (state.waiting[i].load_address != load_address) continue;
-    struct rf_skipped_entry *entry = timed ? rf_recording_at(state.waiting[i].skipped) : NULL;
-    if (entry) entry->name = 0;
+    if (timed) withdraw_skipped(state.waiting[i].skipped);
     state.waiting[i--] = state.waiting[--state.waiting_count];
   }
 }
@@ -500,70 +536,41 @@ static void resolve_indirect(struct sweep *s) {
     bool refused = reason != NULL;
     if (!reason) reason = resolve_ifunc(s, candidate);
     if (!reason) continue;
-    rf_ref skipped = record_skipped(s->module, candidate->name, reason);
-    if (!refused && !s->relocated) await_relocation(s, skipped);
+    if (!s->slotted) {
+      rf_ref skipped = skip(s, candidate, reason, !refused && rf_vdso_bytes(candidate->address));
+      if (!refused && !s->relocated) await_relocation(s, skipped);
+    }
     drop_candidate(s, i--);
   }
 }
 
+static void keep_slotted(struct sweep *s) {
+  uint64_t note;
+  for (size_t i = 0; i < s->candidate_count; i++)
+    if (!rf_slots_found(s->candidates[i].address, &note)) drop_candidate(s, i--);
+}
+
 /* ---- modules that come and go ---- */
 
-static struct seen_module *seen_as(const struct rf_module *module) {
-  for (size_t i = 0; i < state.seen_count; i++)
-    if (state.seen[i].load_address == module->load_address && !strcmp(state.seen[i].path, module->path))
-      return &state.seen[i];
-  return NULL;
-}
-
-static bool mark_present(void *user, const struct rf_module *module) {
-  (void)user;
-  struct seen_module *seen = seen_as(module);
-  if (seen) {
-    seen->sweep = state.sweep;
-    return true;
-  }
-  struct seen_module *grown = rf_grow(state.seen, state.seen_count, &state.seen_capacity, sizeof *grown);
-  char *path = grown ? rf_strdup(module->path) : NULL;
-  if (!path) return true;
-  state.seen = grown;
-  grown[state.seen_count++] = (struct seen_module){.load_address = module->load_address,
-                                                   .text_start = module->text_start,
-                                                   .text_end = module->text_end,
-                                                   .path = path,
-                                                   .first_sweep = state.sweep,
-                                                   .sweep = state.sweep};
-  return true;
-}
-
-static void forget_functions(const struct seen_module *module) {
+static void forget_functions(const struct rf_seen *module) {
   for (uint32_t id = 0; id < rf_traced_count(); id++) {
     const struct rf_traced *traced = rf_traced_at(id);
-    if (!traced->address || traced->address - traced->offset != module->load_address ||
+    if (!traced->address || traced->load_address != module->load_address ||
         strcmp(traced->path, module->path) != 0)
       continue;
     rf_traced_unload(id);
     rf_patch_forget(id);
   }
   rf_patch_forget_code(module->text_start, module->text_end);
+  rf_slots_forget(module->load_address);
   end_waiting(module->load_address, false);
-}
-
-/* Closed libraries: the same one, or another, may come to their addresses, unpatched. */
-static void forget_closed(void) {
-  for (size_t i = 0; i < state.seen_count; i++) {
-    if (state.seen[i].sweep == state.sweep) continue;
-    forget_functions(&state.seen[i]);
-    rf_free(state.seen[i].path);
-    state.seen[i--] = state.seen[--state.seen_count];
-  }
 }
 
 /* Before what is new is patched: code at an address that was another module's is not taken for that. */
 static void meet_modules(void) {
-  state.sweep++;
-  rf_modules_visit(mark_present, NULL);
+  rf_seen_meet();
   uint64_t mask = rf_traced_lock();
-  forget_closed();
+  rf_seen_forget_closed(forget_functions);
   rf_traced_unlock(mask);
 }
 
@@ -574,24 +581,27 @@ static void free_sweep(struct sweep *s) {
   rf_free(s->entered);
 }
 
-static void sweep_symbols(struct sweep *s, struct seen_module *seen) {
+static void sweep_symbols(struct sweep *s, struct rf_seen *seen) {
   rf_symbols_visit(s->module, collect_symbol, s, NULL);
   if (s->candidate_count) {
     resolve_indirect(s);
-    seen->waiting = s->waiting;
+    if (s->slotted)
+      keep_slotted(s);
+    else
+      seen->waiting = s->waiting;
     rf_sort(s->extents, s->extent_count, sizeof *s->extents, by_address);
     if (s->candidate_count) collect_other_names(s);
-    if (s->candidate_count) patch_candidates(s);
+    if (s->candidate_count) (s->slotted ? patch_slotted : patch_candidates)(s);
   }
   free_sweep(s);
 }
 
 /* A module is looked at once, and its IFUNCs again by the next sweep: the loader has relocated it by then. */
 static bool sweep_module(void *user, const struct rf_module *module) {
-  struct seen_module *seen = seen_as(module);
+  struct rf_seen *seen = rf_seen_find(module);
   if (!seen || (seen->swept && !seen->waiting)) return true;
   struct sweep s = {.module = module,
-                    .relocated = *(bool *)user || seen->first_sweep != state.sweep,
+                    .relocated = *(bool *)user || !rf_seen_is_new(seen),
                     .waiting = seen->waiting,
                     .quiet = !seen->swept};
   if (seen->waiting) end_waiting(module->load_address, true);
@@ -599,6 +609,47 @@ static bool sweep_module(void *user, const struct rf_module *module) {
   seen->swept = true;
   if (rf_wishes_want_module(module->name)) sweep_symbols(&s, seen);
   return true;
+}
+
+/* ---- functions that slots lead to ---- */
+
+struct looking {
+  bool relocated, changing; /* all modules are; while the process runs, for somebody who asked */
+};
+
+static bool meet_for_slots(void *user, const struct rf_module *module) {
+  const struct looking *l = user;
+  const struct rf_seen *seen = rf_seen_find(module);
+  if (!seen) return true;
+  bool ready = l->changing ? rf_seen_is_settled(seen) : l->relocated || !rf_seen_is_new(seen);
+  bool quiet = l->changing || (l->relocated && rf_seen_is_quiet(seen));
+  rf_slots_meet(module, (ready ? RF_SLOTS_READY : 0) | (quiet ? RF_SLOTS_QUIET : 0) |
+                            (rf_seen_is_initial(seen) ? RF_SLOTS_INITIAL : 0));
+  return true;
+}
+
+static bool sweep_slotted(void *user, const struct rf_module *module) {
+  (void)user;
+  struct rf_seen *seen = rf_seen_find(module);
+  if (!seen || !rf_slots_owner_found(module->load_address)) return true;
+  struct sweep s = {.module = module, .relocated = true, .slotted = true};
+  sweep_symbols(&s, seen);
+  return true;
+}
+
+static void look_for_slots(bool relocated, bool changing) {
+  struct looking looking = {relocated, changing};
+  rf_slots_begin();
+  rf_modules_visit(meet_for_slots, &looking);
+  rf_slots_look(rf_constructor_entry);
+  rf_modules_visit(sweep_slotted, NULL);
+  rf_slots_settle();
+}
+
+static void apply_slots(void) {
+  size_t failures = rf_slots_apply();
+  if (failures)
+    rf_log_once(RF_LOG_WARN, "some calls stay unseen: the kernel refuses to change %zu addresses", failures);
 }
 
 static void write_failed(void *user, uint32_t id, const char *reason) {
@@ -617,8 +668,12 @@ void rf_select_sweep(bool relocated) {
   }
   rf_modules_visit(look_for_collector, NULL);
   rf_modules_visit(sweep_module, &relocated);
+  look_for_slots(relocated, false);
   rf_traced_publish();
-  if (!state.dry) rf_patch_commit(write_failed, NULL);
+  if (!state.dry) {
+    rf_patch_commit(write_failed, NULL);
+    apply_slots();
+  }
   rf_patch_close();
   rf_wishes_update_unmatched();
 }
@@ -627,11 +682,11 @@ void rf_select_sweep(bool relocated) {
 
 static bool change_module(void *user, const struct rf_module *module) {
   struct rf_command *command = user;
-  struct seen_module *seen = seen_as(module);
+  struct rf_seen *seen = rf_seen_find(module);
   if (!seen || !rf_pattern_wants_module(command->set, module->name)) return true;
   /* The newest may be in the loader's hands still. */
   struct sweep s = {.module = module,
-                    .relocated = seen->first_sweep == 1 || seen->first_sweep + 1 < state.sweep,
+                    .relocated = rf_seen_is_settled(seen),
                     .quiet = true, /* the tool stops all threads */
                     .only = command->set};
   bool waiting = seen->waiting;
@@ -643,6 +698,7 @@ static bool change_module(void *user, const struct rf_module *module) {
 static void add_functions(struct rf_command *command, struct rf_select_change *change) {
   rf_modules_visit(look_for_collector, NULL);
   rf_modules_visit(change_module, command);
+  look_for_slots(false, true);
   if (!command->hits)
     rf_wishes_tell_unmatched(command, change->nearest, sizeof change->nearest);
   else
@@ -659,7 +715,10 @@ static void remove_functions(struct rf_command *command, struct rf_select_change
       continue;
     }
     rf_traced_set_gone(id, RF_FUNCTION_REMOVED);
-    rf_patch_restore(id);
+    if (traced->by_slots)
+      rf_slots_turn(traced->address, false);
+    else
+      rf_patch_restore(id);
     change->changed++;
   }
 }
@@ -677,6 +736,7 @@ const char *rf_select_change(bool add, const char *pattern, struct rf_select_cha
     state.change = NULL;
     rf_traced_publish();
     change->edits = rf_patch_export(&change->edit_count);
+    apply_slots();
     if (state.process_refusal) problem = state.process_refusal;
   }
   rf_patch_close();

@@ -59,6 +59,10 @@ rf_ref rf_traced_shown(const char *name) {
   return length ? rf_recording_string(text, length) : clone ? rf_recording_string(source, base) : 0;
 }
 
+static uint32_t flags_of(const struct rf_traced *traced) {
+  return traced->full.flags | traced->gone | (traced->by_slots ? RF_FUNCTION_SLOTS : 0);
+}
+
 static bool record_function(struct rf_traced *traced) {
   rf_ref *root = rf_recording_root(RF_TABLE_FUNCTION);
   struct rf_function_entry *entry = rf_table_append(root, RF_TABLE_FUNCTION, sizeof *entry, PER_CHUNK);
@@ -69,7 +73,7 @@ static bool record_function(struct rf_traced *traced) {
   entry->module = rf_recording_text(traced->module);
   entry->module_path = rf_recording_text(traced->path);
   entry->mode = traced->full.mode;
-  entry->flags = traced->full.flags | traced->gone;
+  entry->flags = flags_of(traced);
   entry->module_offset = traced->offset;
   entry->size = traced->size;
   entry->build_id_bytes = traced->build_id_bytes;
@@ -82,7 +86,7 @@ static bool record_function(struct rf_traced *traced) {
 void rf_traced_set_gone(uint32_t id, uint32_t gone) {
   struct rf_function_entry *entry = rf_recording_at(list[id].recorded);
   list[id].gone = gone;
-  if (entry) entry->flags = list[id].full.flags | gone;
+  if (entry) entry->flags = flags_of(&list[id]);
 }
 
 /* One copy of a path for all functions of a module. */
@@ -102,6 +106,7 @@ bool rf_traced_add(const struct rf_module *module, struct rf_traced fresh) {
   list = grown;
   fresh.path = module_path(module);
   fresh.module = module_name(module);
+  fresh.load_address = module->load_address;
   fresh.build_id_bytes = module->build_id_bytes;
   memcpy(fresh.build_id, module->build_id, sizeof fresh.build_id);
   list[count] = fresh;
@@ -137,8 +142,9 @@ uint32_t rf_traced_find_unloaded(const struct rf_module *module, uintptr_t addre
   return UINT32_MAX;
 }
 
-bool rf_traced_come_back(uint32_t id, uintptr_t address) {
+bool rf_traced_come_back(uint32_t id, const struct rf_module *module, uintptr_t address) {
   list[id].address = address;
+  list[id].load_address = module->load_address;
   unloaded--;
   rf_traced_set_gone(id, 0);
   return rf_address_index_put(&by_address, address, id);

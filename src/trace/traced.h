@@ -20,6 +20,8 @@ struct rf_traced {
   char *path, *module;
   uint64_t offset, size; /* offset: from the module's load address */
   uintptr_t address;     /* 0: unloaded, or a block */
+  uintptr_t load_address;
+  bool by_slots; /* its code stays: calls are led to its stub where they come from (patch/slots.h) */
   struct rf_full full;
   uint8_t build_id[20];
   uint32_t build_id_bytes;
@@ -37,14 +39,14 @@ uint32_t rf_traced_count(void);
 struct rf_traced *rf_traced_at(uint32_t id);
 /* The id of the function that lies at address, or UINT32_MAX. */
 uint32_t rf_traced_find(uintptr_t address);
-/* The id that a function had before its library was closed, or UINT32_MAX. */
+/* The id that a function whose symbol is at address had before its library was closed, or UINT32_MAX. */
 uint32_t rf_traced_find_unloaded(const struct rf_module *module, uintptr_t address, const char *name);
 
-/* Gives fresh the next id and records it; its path, module and build-id are module's; name and aliases become
- * the list's. False when the recording is full, or without memory. */
+/* Gives fresh the next id and records it; its path, module, load address and build-id are module's; name and
+ * aliases become the list's. False when the recording is full, or without memory. */
 bool rf_traced_add(const struct rf_module *module, struct rf_traced fresh);
 /* It was unloaded and lies at address now. False without memory. */
-bool rf_traced_come_back(uint32_t id, uintptr_t address);
+bool rf_traced_come_back(uint32_t id, const struct rf_module *module, uintptr_t address);
 void rf_traced_unload(uint32_t id);
 /* RF_FUNCTION_REMOVED, or 0: it is there again. */
 void rf_traced_set_gone(uint32_t id, uint32_t gone);

@@ -1,6 +1,6 @@
 /* Any bytes as an ELF file: once as a file on disk would be read, once as the memory of a module that was
  * loaded from it, and, where it names a debug file, as that. */
-// sources: src/elf/image.c src/elf/symbol_table.c src/elf/minidebug.c src/elf/debug_file.c
+// sources: src/elf/image.c src/elf/segments.c src/elf/symbol_table.c src/elf/minidebug.c src/elf/debug_file.c
 // sources: src/base/*.c src/arch/x86_64/clone.S
 // libraries: -lyaml -llzma
 #include <stdint.h>

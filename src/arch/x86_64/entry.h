@@ -76,7 +76,10 @@ extern char rf_notify[]
 void rf_notified(void);
 extern char rf_find_object_entry[]
     __attribute__((visibility("hidden"))); /* an entry that calls rf_find_object() instead of a body */
-void rf_probe_call(void);                  /* a timed call of function 0 */
-void rf_probe_call_checked(void);          /* the same as a function that carries rules */
+extern char rf_constructor_entry[]
+    __attribute__((visibility("hidden"))); /* calls rf_constructor_due(id), which answers where to go on */
+uintptr_t rf_constructor_due(uint32_t id);
+void rf_probe_call(void);         /* a timed call of function 0 */
+void rf_probe_call_checked(void); /* the same as a function that carries rules */
 extern char rf_probe_body[] __attribute__((visibility("hidden"))); /* a body that only returns */
 void rf_call_on(void *top, void (*function)(void *), void *argument);

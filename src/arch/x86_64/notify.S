@@ -6,6 +6,9 @@
  *
  * rf_find_object_entry: the same for the loader's _dl_find_object; what takes its place (patch/frames.c) calls the body itself.
  *
+ * rf_constructor_entry: what stands in the place of a library's first constructor. It asks rf_constructor_due which that is and goes on
+ * there, with the loader's arguments.
+ *
  * rf_probe_call, rf_probe_call_checked: a call of rf_enter or rf_enter_checked as a patched function would make it, with id 0; for
  * measuring what a probe costs.
  *
@@ -29,6 +32,28 @@
 
 instead rf_notify, rf_notified
 instead rf_find_object_entry, rf_find_object
+
+.globl rf_constructor_entry
+.hidden rf_constructor_entry
+.type rf_constructor_entry, @function
+rf_constructor_entry:
+  .cfi_startproc
+  .cfi_def_cfa_offset 16
+  .irp reg, rdi, rsi, rdx, rcx
+  push \reg
+  .cfi_adjust_cfa_offset 8
+  .endr
+  mov edi, [rsp+32]
+  call rf_constructor_due
+  .irp reg, rcx, rdx, rsi, rdi
+  pop \reg
+  .cfi_adjust_cfa_offset -8
+  .endr
+  lea rsp, [rsp+8]
+  .cfi_def_cfa_offset 8
+  jmp rax
+  .cfi_endproc
+.size rf_constructor_entry, .-rf_constructor_entry
 
 .macro probe name, entry
 .globl \name

@@ -307,6 +307,18 @@ static enum rf_refusal check_function(const struct rf_stub_request *request, siz
   return RF_PATCH_OK;
 }
 
+/* A function that keeps its code, and is reached through the stub by those who were led there. */
+static void emit_through(struct output *out, const struct rf_stub_request *request) {
+  if (request->countdown) emit_countdown(out, request);
+  emit_head(out, request->id, request->entry);
+  out->plan->body_offset = out->plan->length;
+  emit(out, "\xff\x25\0\0\0\0", 6); /* jmp [rip]: the address behind it */
+  emit(out, &request->code, 8);
+  out->plan->jump_offset = out->plan->window_bytes = 0;
+  out->plan->goes_on = false;
+  memset(out->plan->moved, 0, sizeof out->plan->moved);
+}
+
 enum rf_refusal rf_stub_build(const struct rf_stub_request *request, struct rf_stub_plan *plan) {
   const uint8_t *code = request->code;
   size_t bytes = request->size && request->size < request->limit ? request->size : request->limit;
@@ -315,6 +327,7 @@ enum rf_refusal rf_stub_build(const struct rf_stub_request *request, struct rf_s
   plan->length = plan->moves = plan->pushed = 0;
   enum rf_refusal refusal = request->bare ? RF_PATCH_OK : check_function(request, bytes);
   if (refusal != RF_PATCH_OK) return refusal;
+  if (request->through) return emit_through(&out, request), RF_PATCH_OK;
   if (!request->bare) w.start = rf_jump_offset(code);
   if (w.whole && bytes - w.start > w.needed) w.needed = bytes - w.start;
   refusal = collect(&w, bytes);

@@ -57,6 +57,7 @@ struct rf_stub_request {
   uintptr_t stub;        /* where it will lie */
   size_t jump_bytes;     /* RF_JUMP_BYTES or RF_SHORT_JUMP_BYTES */
   bool whole;            /* copy the whole function, which must be a leaf */
+  bool through;          /* nothing is moved: the body is the function itself, wherever it lies */
   bool bare;             /* only move jump_bytes of whole instructions: no head, nothing is handed to entry */
   const void *countdown; /* in the lowest 2 GB: where a thread without countdowns finds this function's; NULL:
                             no counting */

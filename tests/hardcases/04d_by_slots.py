@@ -1,0 +1,64 @@
+#!/usr/bin/python3
+"""Functions that no jump can be put into are timed where other modules' slots lead to them: slots of PLTs bound at start or at the
+first call, read-only or not, and calls through a GOT's slot whose value is used, too. Every call is counted, exceptions pass, pointers
+to the functions stay what they are."""
+from refunc_test import check, compile_source, same_behaviour
+
+FILES = {
+    "library.c": """#include "refused.h"
+        extern void refused_empty(void);
+        void *library_knows(void) { return (void *)refused_empty; }\n""",
+    "main.cc": """#include <dlfcn.h>
+        #include <stdio.h>
+        #include <string.h>
+        extern "C" {
+          void refused_empty(void);
+          int refused_loop(int (*call)(void));
+          void *library_knows(void);
+        }
+        static int left, thrown;
+        static int countdown(void) { return --left > 0; }
+        static int throwing(void) { throw 7; }
+        static void *volatile taken;
+        int main() {
+          int same = 1;
+          for (int i = 0; i < 10; i++)
+            try { refused_loop(throwing); } catch (int number) { thrown += number == 7; }
+          for (int i = 0; i < 1000; i++) refused_empty();
+          for (int i = 0; i < 100; i++) {
+            left = 3;
+            if (refused_loop(countdown) != 0 || left != 0) puts("wrong");
+          }
+        #ifdef TAKEN
+          taken = (void *)refused_empty;
+          for (int i = 0; i < 50; i++) ((void (*)())taken)();
+          same = taken == library_knows() && taken == dlsym(RTLD_DEFAULT, "refused_empty");
+        #endif
+          printf("%d %d\\n", thrown, same);
+        }\n"""}
+for name, text in FILES.items():
+    with open(name, "w", encoding="ascii") as file:
+        file.write(text)
+compile_source("library.c", "libpacked.so", ["-O2", "-shared", "-fPIC", "-Wl,-soname,libpacked.so"])
+LINKED = ["-O2", "./libpacked.so", "-Wl,-rpath,."]
+VARIANTS = {  # flags: calls of refused_empty
+    "-Wl,-z,lazy": 1000, "-Wl,-z,lazy -DTAKEN": 1000, "-Wl,-z,now": 1000, "-Wl,-z,now -DTAKEN": 1000, "-Wl,-z,norelro": 1000,
+    "-fno-plt": 1000, "-fno-plt -DTAKEN": 1000, "-fno-plt -Wl,-z,norelro -DTAKEN": 1000,
+    # The PLT's entry is the function's address there, and whoever calls by that comes through the slot.
+    "-no-pie -fno-pie -Wl,-z,lazy": 1000, "-no-pie -fno-pie -Wl,-z,lazy -DTAKEN": 1050, "-no-pie -fno-pie -Wl,-z,now -DTAKEN": 1050}
+
+
+def attempt(what, program, calls, **how):
+    for budget in ("off", "5%"):
+        result = same_behaviour([program], trace="refused_*", options={"timing.budget": budget}, **how).report()
+        for name, expected in (("refused_empty", calls), ("refused_loop", 110)):
+            check(result.calls(name) == expected, f"{what}: {name}: {result.calls(name)} calls, expected {expected}; {result['skipped']}")
+            check(result.function(name)["entry"] == "slots", f"{what}: {name} is entered by {result.function(name)['entry']}")
+        check(not result["skipped"], f"{what}: {result['skipped']}")
+        if budget == "off":
+            check(result.function("refused_loop")["unwound"] == 10, f"{what}: {result.function('refused_loop')}")
+
+
+for flags, calls in VARIANTS.items():
+    attempt(flags, compile_source("main.cc", flags=[*LINKED, *flags.split()]), calls)
+attempt("LD_BIND_NOW", compile_source("main.cc", flags=[*LINKED, "-Wl,-z,lazy"]), 1000, env={"LD_BIND_NOW": "1"})
