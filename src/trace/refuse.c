@@ -85,6 +85,48 @@ static bool is_called_by_v8(const char *name) {
   return false;
 }
 
+static bool begins(const char *name, const char *const *beginnings, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (!strncmp(name, beginnings[i], strlen(beginnings[i]))) return true;
+  return false;
+}
+
+/* LuaJIT's interpreter: one program of assembly, whose parts jump to each other. */
+static bool is_part_of_luajit(const char *name) {
+  static const char *const parts[] = {"lj_BC_", "lj_vm_", "lj_cont_", "lj_ff_", "lj_fff_"};
+  return begins(name, parts, sizeof parts / sizeof *parts);
+}
+
+/* What OCaml compiles is named after its modules; the rest is made by its linker or in assembly. */
+static bool is_ocaml(const char *name) {
+  static const char *const made[] = {"caml_apply",
+                                     "caml_curry",
+                                     "caml_tuplify",
+                                     "caml_send",
+                                     "caml_startup__",
+                                     "caml_program",
+                                     "caml_perform",
+                                     "caml_reperform",
+                                     "caml_resume",
+                                     "caml_runstack",
+                                     "caml_call_realloc_stack",
+                                     "caml_call_gc",
+                                     "caml_alloc1",
+                                     "caml_alloc2",
+                                     "caml_alloc3",
+                                     "caml_allocN",
+                                     "caml_c_call",
+                                     "caml_start_program",
+                                     "caml_raise_exn",
+                                     "caml_raise_exception",
+                                     "caml_callback_asm",
+                                     "caml_callback2_asm",
+                                     "caml_callback3_asm",
+                                     "caml_ml_array_bound_error"};
+  if (strncmp(name, "caml", 4)) return false;
+  return (name[4] >= 'A' && name[4] <= 'Z') || begins(name, made, sizeof made / sizeof *made);
+}
+
 const char *rf_refuse_name(const char *module, const char *name) {
   if (!strncmp(module, "ld-linux", 8)) return "it belongs to the dynamic loader";
   if (!strncmp(module, "linux-vdso", 10) || module[0] == '[') return "it belongs to the kernel's vDSO";
@@ -96,6 +138,8 @@ const char *rf_refuse_name(const char *module, const char *name) {
     return UNWINDER;
   if (is_called_by_v8(name))
     return "a virtual machine finds its frames by the return addresses of what it calls here";
+  if (is_part_of_luajit(name)) return NO_CALL;
+  if (is_ocaml(name)) return "OCaml finds its frames by their return addresses";
   for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
     if (!strcmp(refusals[i].name, name)) return refusals[i].reason;
   return NULL;

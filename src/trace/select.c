@@ -47,6 +47,7 @@ struct sweep {
   struct rf_extent *extents; /* of every function, to know where the next one begins */
   size_t extent_count, extent_capacity;
   uint16_t *entered;           /* by candidate: which of its first bytes are branched to */
+  struct rf_segment go;        /* what Go compiled */
   bool relocated, waiting;     /* waiting: its IFUNCs alone are looked at, once more */
   bool quiet;                  /* no other thread runs its code while it is patched */
   bool slotted;                /* once more, for functions without room for a jump that slots lead to */
@@ -87,6 +88,16 @@ static struct candidate *add_candidate(struct sweep *s, struct candidate fresh, 
   return &list[s->candidate_count++];
 }
 
+/* Go's linker marks where its code begins and ends; behind it lies what a C compiler made. */
+static void note_go(struct sweep *s, const struct rf_symbol *symbol) {
+  if (!strcmp(symbol->name, "runtime.text")) s->go.start = symbol->address;
+  if (!strcmp(symbol->name, "runtime.etext")) s->go.end = symbol->address;
+}
+
+static bool is_go(const struct sweep *s, uintptr_t address) {
+  return address >= s->go.start && address < s->go.end;
+}
+
 static bool collect_symbol(void *user, const struct rf_symbol *symbol) {
   struct sweep *s = user;
   struct rf_extent *extents = rf_grow(s->extents, s->extent_count, &s->extent_capacity, sizeof *extents);
@@ -94,6 +105,7 @@ static bool collect_symbol(void *user, const struct rf_symbol *symbol) {
   s->extents = extents;
   if (symbol->kind == RF_SYMBOL_FUNCTION)
     extents[s->extent_count++] = (struct rf_extent){symbol->address, symbol->size};
+  note_go(s, symbol);
   struct rf_choice choice;
   if (rf_symbol_is_cold(symbol->name) ||
       (s->only && rf_pattern_match(s->only, s->module->name, symbol->name) < 0))
@@ -385,6 +397,7 @@ static const char *patch(const struct sweep *s, const struct candidate *first, s
                          const struct surroundings *around, struct rf_patched *patched) {
   *patched = (struct rf_patched){0};
   if (state.process_refusal) return state.process_refusal;
+  if (is_go(s, first->address)) return "Go moves its stacks and finds its frames by their return addresses";
   for (size_t i = 0; i < aliases; i++) {
     const char *reason = rf_refuse_name(s->module->name, first[i].name);
     if (reason) return reason;

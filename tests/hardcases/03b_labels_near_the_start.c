@@ -1,7 +1,8 @@
 /*
- * Instructions under the jump that are entered by labels: through tables of distances and of addresses, by differences of labels, by
- * `push label; ret`, through a table that another function's data holds; and a table that leads back to the function's own beginning,
- * which is no call. What is merely pointed at for live patching stays timed.
+ * Instructions under the jump that are entered by labels: through tables of distances and of addresses, by
+ * differences of labels, by `push label; ret`, through a table that another function's data holds; and a
+ * table that leads back to the function's own beginning, which is no call. What is merely pointed at for live
+ * patching stays timed.
  * flags: -O2
  * flags: -O2 -no-pie -fno-pie -DFIXED
  * flags: -O2 -shared-libgcc -Wl,-z,noseparate-code
@@ -75,15 +76,18 @@ __asm__(".text\n"
   ".section __patchable_function_entries,\"aw\"\n.balign 8\n .quad patchable_place\n.text\n");
 /* clang-format on */
 
-int by_distances(const char *, int), by_addresses(const char *, int), by_differences(const char *, int), by_push(const char *, int),
-    by_others(const char *, int, void *), by_beginning(const char *, int), patchable(int), plain(int);
+int by_distances(const char *, int), by_addresses(const char *, int), by_differences(const char *, int),
+    by_push(const char *, int), by_others(const char *, int, void *), by_beginning(const char *, int),
+    patchable(int), plain(int);
 extern char others[];
 
 int main(void) {
   static const char bytes[] = {0, 0, 0, 1};
   for (int i = 0; i < 12; i++) {
-    REQUIRE(by_distances(bytes, i) == i + 4 && by_addresses(bytes, i) == i + 4 && by_differences(bytes, i) == i + 4);
-    REQUIRE(by_push(bytes, i) == i + 4 && by_others(bytes, i, others) == i + 4 && by_beginning(bytes, i) == i + 4);
+    REQUIRE(by_distances(bytes, i) == i + 4 && by_addresses(bytes, i) == i + 4 &&
+            by_differences(bytes, i) == i + 4);
+    REQUIRE(by_push(bytes, i) == i + 4 && by_others(bytes, i, others) == i + 4 &&
+            by_beginning(bytes, i) == i + 4);
     REQUIRE(patchable(i) == i + 2 && plain(i) == i);
   }
 }

@@ -1,6 +1,8 @@
 /* See convention.h. */
 #include "arch/x86_64/convention.h"
 
+#include <string.h>
+
 #include "arch/x86_64/decode.h"
 
 enum { BYTES_MAX = 1 << 16 };
@@ -38,4 +40,63 @@ bool rf_breaks_convention(const uint8_t *code, size_t bytes, bool exact) {
     at += length;
   }
   return copied;
+}
+
+/* ---- the return address ---- */
+
+/* Bytes on the stack above the return address, as far as they are known; framed: rbp is below 8 of them. */
+struct depth {
+  int64_t bytes;
+  bool known, framed;
+};
+
+static int64_t signed_at(const uint8_t *code, size_t bytes) {
+  int32_t wide;
+  if (bytes == 1) return (int8_t)*code;
+  memcpy(&wide, code, sizeof wide);
+  return wide;
+}
+
+/* mov r64, [rsp+disp] or [rbp+disp]: where from the return address on it reads; false: it is another one. */
+static bool reads_stack(const uint8_t *code, const struct depth *depth, int64_t *place) {
+  if ((code[0] & 0xfb) != 0x48 || code[1] != 0x8b) return false;
+  unsigned mod = code[2] >> 6, rm = code[2] & 7;
+  bool from_rsp = rm == 4 && code[3] == 0x24 && mod != 3, from_rbp = rm == 5 && mod != 0 && mod != 3;
+  if (!from_rsp && !(from_rbp && depth->framed)) return false;
+  size_t bytes = mod == 0 ? 0 : mod == 1 ? 1 : 4;
+  int64_t displacement = bytes ? signed_at(code + (from_rsp ? 4 : 3), bytes) : 0;
+  *place = displacement - (from_rsp ? depth->bytes : 8);
+  return true;
+}
+
+/* What one instruction does to the stack pointer. */
+static void follow(struct depth *depth, const uint8_t *code) {
+  const uint8_t *op = (code[0] & 0xf0) == 0x40 ? code + 1 : code;
+  bool wide = op != code && (code[0] & 8);
+  if ((op[0] & 0xf8) == 0x50 || op[0] == 0x68 || op[0] == 0x6a || op[0] == 0x9c)
+    depth->bytes += 8;
+  else if ((op[0] & 0xf8) == 0x58 || op[0] == 0x9d)
+    depth->bytes -= 8;
+  else if (wide && (op[0] == 0x83 || op[0] == 0x81) && (op[1] == 0xec || op[1] == 0xc4))
+    depth->bytes += (op[1] == 0xec ? 1 : -1) * signed_at(op + 2, op[0] == 0x83 ? 1 : 4);
+  else if (wide && op[0] == 0x89 && op[1] == 0xe5)
+    depth->framed = depth->bytes == 8;
+  else if (op[0] == 0xc8 || op[0] == 0xc9 || op[0] == 0x8f ||     /* enter, leave, pop to memory */
+           (wide && ((op[0] == 0x89 && (op[1] & 0xc7) == 0xc4) || /* mov rsp, r64 */
+                     ((op[0] == 0x8b || op[0] == 0x8d) && (op[1] & 0x38) == 0x20) || /* mov or lea rsp */
+                     (op[0] == 0x83 && op[1] == 0xe4) || (op[0] == 0x81 && op[1] == 0xe4)))) /* and rsp */
+    depth->known = false;
+}
+
+bool rf_takes_return_address(const uint8_t *code, size_t bytes) {
+  struct depth depth = {.known = true};
+  struct rf_instruction in;
+  for (size_t at = 0; at < bytes && depth.known; at += in.length) {
+    int64_t place;
+    if (!rf_decode(code + at, bytes - at, (uintptr_t)code + at, &in) || in.flow != RF_FLOW_NONE) return false;
+    if (reads_stack(code + at, &depth, &place) && place == 0) return true;
+    follow(&depth, code + at);
+    if (depth.bytes < 0) return true;
+  }
+  return false;
 }

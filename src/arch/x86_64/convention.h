@@ -15,3 +15,7 @@
  * suspected too. The decoder must be open. Cost: about 1 us; 50 ns an instruction of functions that save
  * nothing. */
 bool rf_breaks_convention(const uint8_t *code, size_t bytes, bool exact);
+
+/* Whether the function takes its return address off the stack, or reads it, before anything branches: it asks
+ * who called it, or returns by other means than a return. Cost: about 5 ns an instruction. */
+bool rf_takes_return_address(const uint8_t *code, size_t bytes);

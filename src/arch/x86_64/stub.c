@@ -40,6 +40,7 @@ const char *rf_refusal_text(enum rf_refusal refusal) {
   case RF_REFUSE_UNMOVABLE: return "an instruction in its first 5 bytes can't be moved";
   case RF_REFUSE_PATCHED: return "another tool has put a breakpoint on it";
   case RF_REFUSE_CONVENTION: return "it does not keep to the calling convention";
+  case RF_REFUSE_CALLER: return "it asks for its caller";
   case RF_REFUSE_SHADOW_STACK:
     return "a call in its first 5 bytes can't be moved under a hardware shadow stack";
   }
@@ -303,6 +304,7 @@ static enum rf_refusal check_function(const struct rf_stub_request *request, siz
   size_t start = rf_jump_offset(request->code);
   if (request->code[0] == RF_TRAP_BYTE) return RF_REFUSE_PATCHED;
   if (rf_breaks_convention(request->code, bytes, request->size != 0)) return RF_REFUSE_CONVENTION;
+  if (rf_takes_return_address(request->code, bytes)) return RF_REFUSE_CALLER;
   if (request->whole && (bytes > WHOLE_BYTES || bytes <= start)) return RF_REFUSE_BRANCH_BACK;
   return RF_PATCH_OK;
 }

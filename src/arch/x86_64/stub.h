@@ -42,6 +42,7 @@ enum rf_refusal {
   RF_REFUSE_PATCHED,
   RF_REFUSE_SHADOW_STACK,
   RF_REFUSE_CONVENTION,
+  RF_REFUSE_CALLER,
 };
 
 /* One line for people. */
