@@ -39,7 +39,7 @@ __asm__(".text\n"
   FUNCTION("lj_BC_ADDVV") "lea 1(%rdi), %rax\n nopl 0(%rax)\n ret\n" END("lj_BC_ADDVV")
   ".globl \"runtime.text\"\n.type \"runtime.text\", @function\n\"runtime.text\":\n"
   FUNCTION("main.pass") "lea 1(%rdi), %rax\n nopl 0(%rax)\n ret\n" END("main.pass")
-  ".globl \"runtime.etext\"\n.type \"runtime.etext\", @function\n\"runtime.etext\":\n"
+  ".globl \"runtime.etext\"\n.type \"runtime.etext\", @function\n\"runtime.etext\": .fill 16, 1, 0x90\n"
   FUNCTION("behind") "lea 1(%rdi), %rax\n nopl 0(%rax)\n ret\n" END("behind"));
 /* clang-format on */
 
