@@ -3,8 +3,8 @@
  * other languages' glue do, and what other runtimes make of their own code's names: left alone. What reads
  * its stack arguments, or pops what it pushed, is timed.
  * flags: -O2
- * trace: takes, moves, asks, asks_framed, reads_argument, reads_framed, pops_own, caml*, lj_*, main.pass,
- * behind
+ * trace: takes, moves, asks, asks_framed, reads_argument, reads_framed, pops_own, caml*, lj_*, main.pass
+ * trace: behind
  * option: timing.budget=off
  * skipped: takes it asks for its caller
  * skipped: moves it asks for its caller
