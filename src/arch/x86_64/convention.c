@@ -88,15 +88,25 @@ static void follow(struct depth *depth, const uint8_t *code) {
     depth->known = false;
 }
 
+/* -finstrument-functions hands every function's own address and its caller to a hook, which can do without. */
+static bool names_itself(uintptr_t start, const uint8_t *code, const struct rf_instruction *in) {
+  uint32_t last = 0;
+  if (in->displacement && (in->target == start || !memcmp(code, "\x48\x8b\x3d", 3))) return true;
+  if (in->length >= 5) memcpy(&last, code + in->length - sizeof last, sizeof last);
+  return last && last == start;
+}
+
 bool rf_takes_return_address(const uint8_t *code, size_t bytes) {
   struct depth depth = {.known = true};
   struct rf_instruction in;
+  bool reads = false, instrumented = false;
   for (size_t at = 0; at < bytes && depth.known; at += in.length) {
     int64_t place;
-    if (!rf_decode(code + at, bytes - at, (uintptr_t)code + at, &in) || in.flow != RF_FLOW_NONE) return false;
-    if (reads_stack(code + at, &depth, &place) && place == 0) return true;
+    if (!rf_decode(code + at, bytes - at, (uintptr_t)code + at, &in) || in.flow != RF_FLOW_NONE) break;
+    reads |= reads_stack(code + at, &depth, &place) && place == 0;
+    instrumented |= names_itself((uintptr_t)code, code + at, &in);
     follow(&depth, code + at);
     if (depth.bytes < 0) return true;
   }
-  return false;
+  return reads && !instrumented;
 }
