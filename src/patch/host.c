@@ -6,8 +6,8 @@
  *   - all of it can be decoded, and no indirect jump in it may go by a table to its own instructions;
  *   - its direct branches stay inside or go to the beginnings of functions, which have no such jumps either:
  *     parts of it that lie elsewhere have no tables that lead back;
- *   - it takes no address of its own instructions, and has none that are reached by nothing known (labels in
- *     tables of addresses, as threaded code has);
+ *   - no address of its own instructions is taken, by itself, data, or anybody else, and none of them are
+ *     reached by nothing known (labels in tables of addresses, as threaded code has);
  *   - no exception is handled in it.
  *
  * Then direct branches, the ends of calls and symbols are all that enters its instructions. What can't be
@@ -181,13 +181,24 @@ static bool is_known(const struct search *s, const struct rf_extent *f) {
   return true;
 }
 
+/* Whether data or an instruction holds an address of the function's middle: of a label, or of a restartable
+ * sequence, which the kernel knows by its place. */
+static bool has_labels(const struct rf_patch_request *r, const struct rf_extent *f) {
+  const struct rf_branch_list *list = r->branches;
+  for (size_t i = rf_branch_list_at(list, f->address + 1);
+       i < list->count && list->branches[i].to < f->address + f->size; i++)
+    if (list->branches[i].flow == RF_FLOW_OTHER && !list->branches[i].from) return true;
+  return false;
+}
+
 static bool may_host(const struct search *s, const struct rf_extent *f) {
   const struct rf_patch_request *r = s->request;
   struct rf_frame_code frame;
   if (!f->size || f->size > FUNCTION_MOST || !r->module || needs_room(r, f->address) ||
       !rf_frame_code_find(r->module, f->address, &frame))
     return false;
-  return frame.begin == f->address && frame.size == f->size && !frame.handlers && is_known(s, f);
+  return frame.begin == f->address && frame.size == f->size && !frame.handlers && !has_labels(r, f) &&
+         is_known(s, f);
 }
 
 /* A later look at the function must find where it saves the register that timing uses. */
