@@ -253,6 +253,9 @@ struct rf_slot {
   uint64_t unwound_weights,
       endless_weights; /* sums over the unwound calls; over those of them without a duration */
   uint64_t uncounted;  /* the last duration's: its bucket plus 1, above that (<< 32) its weight; 0: none */
+  /* The writer's, of a function with a budget of its own (share in 1/65536): what its probes took in the
+   * window that began, and the least time between two that are timed; cycles. See trace/pace.h. */
+  uint64_t own_share, own_start, own_cost, own_interval;
 };
 
 /* What is still to be added to the histogram: a weight, 0 where there is nothing, and its bucket. */

@@ -33,6 +33,7 @@
 #include "trace/probe.h"
 #include "trace/select.h"
 #include "trace/traced.h"
+#include "trace/wishes.h"
 #include "unwind/unwind.h"
 #include "validate/validate.h"
 
@@ -123,9 +124,10 @@ extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 extern const char etext[] __attribute__((visibility("hidden")));
 
 static void start_budget(void) {
-  if (budget > 0 && rf_countdowns_start(RF_MOST_FUNCTIONS))
-    rf_pace_start(budget * RF_PACE_ONE > 1 ? (uint32_t)(budget * RF_PACE_ONE) : 1,
-                  cost.inside + cost.outside);
+  uint32_t share = budget * RF_PACE_ONE > 1 ? (uint32_t)(budget * RF_PACE_ONE) : budget > 0;
+  uint32_t own_share = rf_wishes_highest_share();
+  if ((share || own_share) && rf_countdowns_start(RF_MOST_FUNCTIONS))
+    rf_pace_start(share, own_share, cost.inside + cost.outside);
   if (!rf_pace_active()) return;
   rf_unwind_start();
   rf_unwind_hide((uintptr_t)__ehdr_start, (uintptr_t)etext);

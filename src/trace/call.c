@@ -282,7 +282,8 @@ static void close_record(struct rf_thread *thread, struct rf_record *record) {
       if (slot->depth) slot->depth--;
     }
     if (thread && record->flags & RF_RECORD_PACED) {
-      thread->window_cost += (record->flags & RF_RECORD_UNWOUND ? 2 : 1) * RF_PACE_RARE * rf_pace_probe_cost;
+      uint64_t probes = (record->flags & RF_RECORD_UNWOUND ? 2 : 1) * RF_PACE_RARE;
+      rf_pace_spend(thread, slot, probes * rf_pace_probe_cost);
       rf_pace(thread, slot, rf_cycles(), record->flags);
     }
   }
@@ -335,7 +336,7 @@ static void prepare_own(struct rf_record *record, uint64_t now) {
   close_above(record);
   struct rf_slot *slot = record->slot;
   record->flags &= ~(uint32_t)RF_RECORD_UNWOUND; /* it has returned after all */
-  if (record->flags & RF_RECORD_PACED) rf_tls.self->window_cost += RF_PACE_RARE * rf_pace_probe_cost;
+  if (record->flags & RF_RECORD_PACED) rf_pace_spend(rf_tls.self, slot, RF_PACE_RARE * rf_pace_probe_cost);
   rf_tls.top = (char *)(record + 1);
   if (!slot || record->flags & RF_RECORD_INHERITED) return;
   uint64_t duration = duration_of(record, now);
@@ -416,9 +417,11 @@ RF_PRESERVE_ALL void rf_tail_checked(struct rf_record *record, uint32_t id, uint
 /* ---- entry ---- */
 
 /* A function that the user asked more of than time alone is timed at every call. */
-static bool is_paced(uint32_t id) {
+static void set_pace(struct rf_slot *slot, uint32_t id) {
   const struct rf_full *full = rf_sites[id].extra;
-  return rf_pace_active() && id < rf_countdown_capacity && !(full && full->every_call);
+  uint32_t own_share = full ? full->own_share : 0;
+  if (rf_pace_thins(own_share) && id < rf_countdown_capacity && !(full && full->every_call))
+    rf_pace_begin(slot, own_share);
 }
 
 static struct rf_slot *new_slot(struct rf_thread *thread, uint32_t id) {
@@ -426,7 +429,7 @@ static struct rf_slot *new_slot(struct rf_thread *thread, uint32_t id) {
   if (!slot) return NULL;
   slot->function = id;
   slot->min = UINT64_MAX;
-  slot->next = is_paced(id) ? RF_RECORD_PACED : 0;
+  set_pace(slot, id);
   rf_table_publish(thread->entry->slots);
   return slot;
 }

@@ -12,6 +12,7 @@
 #include "recording/thread_heap.h"
 #include "trace/account.h"
 #include "trace/clocks.h"
+#include "trace/pace.h"
 #include "trace/records.h"
 #include "trace/thread_clock.h"
 
@@ -199,7 +200,7 @@ static void system_exit(const struct rf_extra *begin, struct rf_slot *slot, uint
 
 /* What a full measurement costs goes on the thread's budget, and is stated. */
 static inline void spend(struct rf_slot *slot, uint64_t begin, uint64_t end) {
-  rf_tls.self->window_cost += end - begin;
+  rf_pace_spend(rf_tls.self, slot, end - begin);
   if (slot) slot->measured_cycles += end - begin;
 }
 

@@ -12,10 +12,12 @@
 #include "arch/entry.h"
 #include "recording/format.h"
 
-/* What is measured of a function's calls, besides time. Set before it is patched; read-only then. */
+/* What is measured of a function's calls, besides time, and how often. Set before it is patched; read-only
+ * then. */
 struct rf_full {
   enum rf_clock_mode mode;
   uint32_t flags;        /* RF_FUNCTION_HEAP, RF_FUNCTION_SYSTEM */
+  uint32_t own_share;    /* its own budget, in 1/RF_PACE_ONE; 0: timing.budget holds for it */
   bool every_call;       /* asked for this very function: timed at every call, whatever the budget */
   uint32_t clock_cycles; /* what its clock's two readings cost; rf_full_set fills it in */
   const void *checker;   /* rules and the like: struct rf_checker of src/validate; NULL: none */

@@ -17,9 +17,18 @@
 #define FRACTION 16 /* bits behind the point of a drawn number */
 
 uint64_t rf_pace_base_interval, rf_pace_probe_cost;
-static uint64_t budget_share; /* in 1/65536; 0: no budget */
+static uint64_t budget_share; /* timing.budget, in 1/65536; 0: there is none */
+static uint64_t walk_share;   /* of a thread's time, for walks: a quarter of the budget */
+static bool active;
 
-int rf_pace_active(void) { return budget_share != 0; }
+int rf_pace_active(void) { return active; }
+
+bool rf_pace_thins(uint32_t own_share) { return active && (own_share || budget_share); }
+
+void rf_pace_begin(struct rf_slot *slot, uint32_t own_share) {
+  slot->own_share = own_share;
+  slot->next = own_share ? RF_RECORD_PACED | RF_RECORD_OWN : RF_RECORD_PACED;
+}
 
 /* One function that is timed at the base interval takes just what the budget has for probes: no interval
  * needs to be shorter. */
@@ -27,13 +36,13 @@ static uint64_t interval_for(uint64_t cost, uint64_t share) { return cost * RF_P
 
 static uint64_t share_of(uint64_t cost, uint64_t elapsed) { return cost * RF_PACE_ONE / elapsed; }
 
-/* A quarter of the budget is for walks: where they take more, each stands for twice as much time, down to
- * what is precise enough. */
+/* Where walks take more than their share, each stands for twice as much time, down to what is precise enough.
+ */
 static void adjust_walks(struct rf_thread *thread, uint64_t elapsed) {
   uint64_t share = share_of(thread->window_walks, elapsed);
   thread->window_walks = 0;
-  if (share > budget_share / 4 && thread->walk_scale < MOST_WALK_SCALE) thread->walk_scale++;
-  if (share < budget_share / 16 && thread->walk_scale > 0) thread->walk_scale--;
+  if (share > walk_share && thread->walk_scale < MOST_WALK_SCALE) thread->walk_scale++;
+  if (share < walk_share / 4 && thread->walk_scale > 0) thread->walk_scale--;
 }
 
 /* Smoothed, since a drawn gap is anything, and deaf to single long calls, behind which everything would be
@@ -105,7 +114,7 @@ RF_PRESERVE_ALL void rf_pace_nested(struct rf_slot *slot, uint64_t weight) {
   struct rf_thread *thread = rf_tls.self;
   int64_t *countdown = countdown_of(thread, slot);
   if (!countdown) return;
-  thread->window_cost += rf_pace_probe_cost + rf_pace_probe_cost / 4;
+  rf_pace_spend(thread, slot, rf_pace_probe_cost + rf_pace_probe_cost / 4);
   set_gap(slot, countdown, draw_gap(thread, weight));
   set_weight(slot, weight);
 }
@@ -156,19 +165,37 @@ static void look_at_some(struct rf_thread *thread, uint64_t now) {
   }
 }
 
+/* The interval that brings what probes took to three quarters of their share. */
+static uint64_t next_interval(uint64_t interval, uint64_t least, uint64_t taken, uint64_t aim) {
+  if (taken > 2 * aim) taken = 2 * aim; /* no more than so much at a time, either way */
+  if (taken < aim / 2) taken = aim / 2;
+  interval = interval * taken / aim;
+  if (interval < least) interval = least;
+  return interval < LONGEST_INTERVAL ? interval : LONGEST_INTERVAL;
+}
+
+static uint64_t aim_of(uint64_t share) { return share - share / 4; }
+
+static uint64_t length_of(uint64_t start, uint64_t now) {
+  return now - start < LONGEST_INTERVAL ? now - start : LONGEST_INTERVAL;
+}
+
 RF_PRESERVE_ALL void rf_pace_adjust(struct rf_thread *thread, uint64_t now) {
-  uint64_t elapsed = now - thread->window_start, interval = thread->least_interval;
-  if (elapsed > LONGEST_INTERVAL) elapsed = LONGEST_INTERVAL;
-  uint64_t share = share_of(thread->window_cost, elapsed), aim = budget_share - budget_share / 4;
+  uint64_t elapsed = length_of(thread->window_start, now), taken = share_of(thread->window_cost, elapsed);
   thread->window_start = now;
   thread->window_cost = 0;
   adjust_walks(thread, elapsed);
-  if (share > 2 * aim) share = 2 * aim; /* no more than so much at a time, either way */
-  if (share < aim / 2) share = aim / 2;
-  interval = interval * share / aim;
-  if (interval < rf_pace_base_interval) interval = rf_pace_base_interval;
-  thread->least_interval = interval < LONGEST_INTERVAL ? interval : LONGEST_INTERVAL;
+  if (budget_share)
+    thread->least_interval =
+        next_interval(thread->least_interval, rf_pace_base_interval, taken, aim_of(budget_share));
   look_at_some(thread, now);
+}
+
+static void adjust_own(struct rf_slot *slot, uint64_t now) {
+  uint64_t taken = share_of(slot->own_cost, length_of(slot->own_start, now)), aim = aim_of(slot->own_share);
+  slot->own_interval = next_interval(slot->own_interval, interval_for(rf_pace_probe_cost, aim), taken, aim);
+  slot->own_start = now;
+  slot->own_cost = 0;
 }
 
 /* What of the wanted time the rooms of gaps that were as long have left. */
@@ -198,23 +225,23 @@ RF_PRESERVE_ALL uint64_t rf_pace_plausible(struct rf_slot *slot, uint64_t now, u
  * which more are timed than the interval says, don't count: longer intervals would change nothing, and have
  * others timed too seldom, and this one later.
  */
-static uint64_t next_weight(struct rf_thread *thread, const struct rf_slot *slot, uint64_t spacing) {
+static uint64_t next_weight(const struct rf_slot *slot, uint64_t least, uint64_t spacing, uint64_t *cost) {
   /* Drawing, and the jump at the gap's end that no processor foresees, take somewhat more than the probe
    * itself (measured). */
-  uint64_t least = thread->least_interval, trusted = slot->durations / TRUST,
-           drawing = rf_pace_probe_cost + rf_pace_probe_cost / 4;
+  uint64_t trusted = slot->durations / TRUST, drawing = rf_pace_probe_cost + rf_pace_probe_cost / 4;
   uint64_t weight = least / spacing >> longness(slot, least);
   if (weight > trusted) {
-    if (thread->window_cost >= rf_pace_probe_cost) thread->window_cost -= rf_pace_probe_cost;
+    if (*cost >= rf_pace_probe_cost) *cost -= rf_pace_probe_cost;
     return trusted < MOST_WEIGHT ? trusted : MOST_WEIGHT;
   }
-  if (weight >= 2) thread->window_cost += drawing;
+  if (weight >= 2) *cost += drawing;
   return weight < MOST_WEIGHT ? weight : MOST_WEIGHT;
 }
 
-RF_PRESERVE_ALL void rf_pace_thin(struct rf_thread *thread, struct rf_slot *slot, uint64_t now,
-                                  uint64_t ended) {
-  uint64_t weight = next_weight(thread, slot, spacing_of(slot, now, ended));
+/* least: the interval between timed calls; cost: of the window in which it is kept. */
+static void thin(struct rf_thread *thread, struct rf_slot *slot, uint64_t now, uint64_t ended, uint64_t least,
+                 uint64_t *cost) {
+  uint64_t weight = next_weight(slot, least, spacing_of(slot, now, ended), cost);
   int64_t *countdown = countdown_of(thread, slot);
   slot->last_exit = now;
   if (!countdown) return;
@@ -228,9 +255,31 @@ RF_PRESERVE_ALL void rf_pace_thin(struct rf_thread *thread, struct rf_slot *slot
   set_gap(slot, countdown, draw_gap(thread, weight));
 }
 
-void rf_pace_start(uint32_t share, uint64_t probe_cost) {
+/* The probe is on the thread's account already; it moves to the function's. */
+static void thin_own(struct rf_thread *thread, struct rf_slot *slot, uint64_t now, uint64_t ended) {
+  if (thread->window_cost >= rf_pace_probe_cost) thread->window_cost -= rf_pace_probe_cost;
+  slot->own_cost += rf_pace_probe_cost;
+  if ((int64_t)(now - slot->own_start) > (int64_t)RF_PACE_WINDOW) adjust_own(slot, now);
+  bool seldom =
+      now - slot->last_exit >= slot->own_interval && !ended && !(slot->next >> RF_RECORD_WEIGHT_SHIFT);
+  if (seldom)
+    slot->last_exit = now;
+  else
+    thin(thread, slot, now, ended, slot->own_interval, &slot->own_cost);
+}
+
+RF_PRESERVE_ALL void rf_pace_thin(struct rf_thread *thread, struct rf_slot *slot, uint64_t now,
+                                  uint64_t ended) {
+  if (slot->next & RF_RECORD_OWN)
+    thin_own(thread, slot, now, ended);
+  else
+    thin(thread, slot, now, ended, thread->least_interval, &thread->window_cost);
+}
+
+void rf_pace_start(uint32_t share, uint32_t own_share, uint64_t probe_cost) {
   budget_share = share;
-  if (!budget_share) return;
+  walk_share = (share ? share : own_share) / 4;
+  active = share || own_share;
   rf_pace_probe_cost = probe_cost;
-  rf_pace_base_interval = interval_for(probe_cost, budget_share - budget_share / 4);
+  rf_pace_base_interval = share ? interval_for(probe_cost, aim_of(share)) : 0;
 }

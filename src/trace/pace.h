@@ -4,6 +4,10 @@
  * at about that interval, at random, whatever their number of calls (water filling). The interval follows the
  * share that the thread's probes really take.
  *
+ * A function may have a budget of its own. Then its probes are no part of timing.budget: they have an
+ * interval for themselves on each thread (in its slot), which follows the share of the thread's time that
+ * they alone take.
+ *
  *   exit of a timed call ─▶ calls come faster than the interval? ─▶ weight = interval / time between calls
  *                             ─▶ gap drawn at random, mean weight - 1 ─▶ countdown = gap
  *   every 2^21 cycles: interval ×= share / budget
@@ -23,11 +27,15 @@
 
 #define RF_PACE_ONE 65536u /* a share of 1 */
 
-/* share: in 1/RF_PACE_ONE; 0: no budget. probe_cost: cycles of one timed call. Before functions are selected.
- */
-void rf_pace_start(uint32_t share, uint64_t probe_cost);
-/* Whether there is a budget, so that functions get counting stubs. */
+/* share: timing.budget in 1/RF_PACE_ONE; 0: none. own_share: the highest one of single functions; 0: none has
+ * one. probe_cost: cycles of one timed call. Before functions are selected. */
+void rf_pace_start(uint32_t share, uint32_t own_share, uint64_t probe_cost);
+/* Whether there is a budget of either kind, so that there are countdowns. */
 int rf_pace_active(void);
+/* Whether a function with that share of its own (0: none) is thinned, and gets a counting stub. */
+bool rf_pace_thins(uint32_t own_share);
+/* A slot's next flags; own_share becomes the slot's. */
+void rf_pace_begin(struct rf_slot *slot, uint32_t own_share);
 
 extern uint64_t rf_pace_base_interval, rf_pace_probe_cost;
 /* Probes that a call costs whose end takes the slow path; an unwinder that passes the entry takes as much. */
@@ -73,6 +81,13 @@ RF_PRESERVE_ALL void rf_pace_adjust(struct rf_thread *thread, uint64_t now);
 RF_PRESERVE_ALL uint64_t rf_pace_plausible(struct rf_slot *slot, uint64_t now, uint64_t duration,
                                            uint64_t weight);
 
+/* Puts cycles that timing the slot's function has taken (NULL: nobody knows whose) on the budget that they
+ * count to.
+ */
+static inline void rf_pace_spend(struct rf_thread *thread, struct rf_slot *slot, uint64_t cycles) {
+  *(slot && slot->next & RF_RECORD_OWN ? &slot->own_cost : &thread->window_cost) += cycles;
+}
+
 /* After a timed call of a paced function; flags: its record's. Cost: about 1 ns where calls come slowly. */
 static inline void rf_pace(struct rf_thread *thread, struct rf_slot *slot, uint64_t now, uint32_t flags) {
   thread->window_cost += rf_pace_probe_cost;
@@ -80,8 +95,11 @@ static inline void rf_pace(struct rf_thread *thread, struct rf_slot *slot, uint6
   if (__builtin_expect((int64_t)(now - thread->window_start) > (int64_t)RF_PACE_WINDOW, 0))
     rf_pace_adjust(thread, now);
   uint64_t apart = now - slot->last_exit;
-  if (__builtin_expect(apart >= thread->least_interval && (flags | slot->next) >> RF_RECORD_WEIGHT_SHIFT == 0,
-                       1))
+  /* RF_RECORD_OWN is the bit below the weight's: such functions take the other path, and this one costs the
+   * same. */
+  _Static_assert(RF_RECORD_OWN == 1 << (RF_RECORD_WEIGHT_SHIFT - 1), "it is tested with the weight");
+  if (__builtin_expect(
+          apart >= thread->least_interval && (flags | slot->next) >> (RF_RECORD_WEIGHT_SHIFT - 1) == 0, 1))
     slot->last_exit = now;
   else
     rf_pace_thin(thread, slot, now, flags >> RF_RECORD_WEIGHT_SHIFT);

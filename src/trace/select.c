@@ -244,6 +244,7 @@ static struct rf_full full_of_aliases(const struct candidate *first, size_t coun
   struct rf_full full = first->full;
   for (size_t i = 1; i < count; i++) {
     full.flags |= first[i].full.flags;
+    if (!full.own_share) full.own_share = first[i].full.own_share;
     full.every_call |= first[i].full.every_call;
   }
   return full;
@@ -329,7 +330,7 @@ static uint16_t entered_bytes(const struct sweep *s, const struct candidate *fir
 
 /* Where a counting stub finds the function's countdown; NULL: all its calls are timed. */
 static const void *countdown_of(uint32_t id, const struct rf_full *full) {
-  bool counting = rf_pace_active() && !full->every_call && id < rf_countdown_capacity;
+  bool counting = rf_pace_thins(full->own_share) && !full->every_call && id < rf_countdown_capacity;
   return counting ? rf_no_countdowns + id : NULL;
 }
 
@@ -415,7 +416,8 @@ static const char *patch(const struct sweep *s, const struct candidate *first, s
   struct rf_select_function ruled = with_rules(s, first, aliases, sets);
   full.every_call |= ruled.set_count != 0;
   bool plain = !full.every_call && !full.flags && full.mode == RF_CLOCK_PERF_COUNTER;
-  if (!plain && !(known && rf_sites[id].extra) && !rf_full_set(id, &full)) return "no memory";
+  bool described = !plain || full.own_share;
+  if (described && !(known && rf_sites[id].extra) && !rf_full_set(id, &full)) return "no memory";
   struct rf_patch_request request = {.address = first->address,
                                      .size = size,
                                      .limit = limit,

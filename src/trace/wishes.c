@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/options.h"
 #include "base/value.h"
+#include "trace/pace.h"
 #include "trace/traced.h"
 #include "trace/unmatched.h"
 
@@ -80,18 +81,34 @@ static enum rf_clock_mode mode_named(const char *value) {
   return RF_CLOCK_PERF_COUNTER;
 }
 
+/* Ratios are above 0 where they are not "off": the configuration has seen to that. */
+static void read_budget(const char *value, struct rf_full *wish) {
+  double ratio = 0, share;
+  if (!rf_value_ratio(value, &ratio)) return;
+  share = ratio * RF_PACE_ONE;
+  if (ratio < 0)
+    wish->every_call = true;
+  else
+    wish->own_share = share > 1 ? (uint32_t)share : 1;
+}
+
 static void read_wish(const struct rf_function_setting *setting, struct rf_full *wish) {
   if (!strcmp(setting->key, "memory") && is_on(setting->value)) wish->flags |= RF_FUNCTION_HEAP;
   if (!strcmp(setting->key, "system") && is_on(setting->value)) wish->flags |= RF_FUNCTION_SYSTEM;
   if (!strcmp(setting->key, "mode")) wish->mode = mode_named(setting->value);
+  if (!strcmp(setting->key, "budget")) read_budget(setting->value, wish);
   if (wish->flags) wish->every_call = true;
-  if (strcmp(setting->key, "budget") != 0) return;
-  double ratio = 0;
-  if (rf_value_ratio(setting->value, &ratio) && ratio < 0)
-    wish->every_call = true;
-  else
-    rf_log(RF_LOG_WARN, "%s: a single function's budget can only be off; timing.budget holds for it",
-           setting->origin);
+}
+
+/* Where another setting has the function timed at every call. */
+static void check_budget(const struct rf_function_setting *setting, size_t pattern) {
+  const struct rf_full *wish = &state.wishes[pattern];
+  if (strcmp(setting->key, "budget") != 0 || !wish->own_share || !(wish->flags || state.set_of[pattern]))
+    return;
+  rf_log(RF_LOG_WARN,
+         "%s: functions.%s.budget: %s is not heeded: with %s of its own a function is timed at every call",
+         setting->origin, setting->pattern, setting->value,
+         wish->flags ? "memory or system" : "rules, keep or spans");
 }
 
 static void read_wishes(const struct rf_options *options) {
@@ -101,6 +118,9 @@ static void read_wishes(const struct rf_options *options) {
     for (size_t k = 0; k < patterns; k++)
       if (!strcmp(settings[i].pattern, rf_pattern_text(state.wanted, k)))
         read_wish(&settings[i], &state.wishes[k]);
+  for (size_t i = 0; i < count; i++)
+    for (size_t k = 0; k < patterns; k++)
+      if (!strcmp(settings[i].pattern, rf_pattern_text(state.wanted, k))) check_budget(&settings[i], k);
   if (rf_option_on(options, RF_OPT_HEAP_PER_FUNCTION)) state.everywhere.flags |= RF_FUNCTION_HEAP;
   if (rf_option_on(options, RF_OPT_SYSTEM_PER_FUNCTION)) state.everywhere.flags |= RF_FUNCTION_SYSTEM;
   state.everywhere.mode = (enum rf_clock_mode)rf_option_choice(options, RF_OPT_TIMING_MODE);
@@ -122,6 +142,13 @@ bool rf_wishes_read(const struct rf_select_plan *plan) {
   if (!state.hits || !state.wishes || !state.unmatched || !find_rule_sets()) return false;
   read_wishes(plan->options);
   return patterns != 0;
+}
+
+uint32_t rf_wishes_highest_share(void) {
+  uint32_t highest = 0;
+  for (size_t i = 0; state.wishes && i < rf_pattern_count(state.wanted); i++)
+    if (state.wishes[i].own_share > highest) highest = state.wishes[i].own_share;
+  return highest;
 }
 
 bool rf_wishes_any(void) { return rf_pattern_count(state.wanted) || state.command_count; }
@@ -153,6 +180,7 @@ static void note_hit(void *user, size_t index) {
   choice->full.flags |= wish->flags;
   choice->full.every_call |= wish->every_call;
   if (!choice->full.mode) choice->full.mode = wish->mode;
+  if (!choice->full.own_share) choice->full.own_share = wish->own_share;
   if (state.set_of[index])
     rf_wishes_add_set(choice->sets, &choice->set_count, (uint16_t)(state.set_of[index] - 1));
   state.hits[index]++;

@@ -34,6 +34,8 @@ struct rf_command {
 /* Of the options and of rules and spans. False: there are none, or no memory. */
 bool rf_wishes_read(const struct rf_select_plan *plan);
 const struct rf_select_rules *rf_wishes_rules(void); /* NULL: none */
+/* The highest budget of a single function, in 1/RF_PACE_ONE; 0: none has one. */
+uint32_t rf_wishes_highest_share(void);
 
 /* Whether any pattern is there; whether one wants something of this module. */
 bool rf_wishes_any(void);

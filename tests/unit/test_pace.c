@@ -29,7 +29,7 @@ static struct rf_thread thread;
 static struct rf_slot slots[FUNCTIONS];
 static struct rf_slot *table[FUNCTIONS];
 static int64_t countdowns[FUNCTIONS], none[FUNCTIONS];
-static uint64_t now, next_tick, probes, state;
+static uint64_t now, next_tick, probes, probes_of[FUNCTIONS], state;
 
 static struct truth {
   uint64_t calls;
@@ -58,8 +58,9 @@ static void begin(uint64_t seed, double budget) {
   now = 1ull << 40;
   next_tick = now + TICK;
   probes = 0;
+  memset(probes_of, 0, sizeof probes_of);
   state = seed;
-  rf_pace_start((uint32_t)(budget * RF_PACE_ONE), PROBE);
+  rf_pace_start((uint32_t)(budget * RF_PACE_ONE), 0, PROBE);
 }
 
 /* Whether the stub lets it pass, merely counted; at ticks of the sampler there is no countdown to find. */
@@ -84,6 +85,7 @@ static void call(uint32_t id, uint64_t cycles) {
   slot->entered++;
   slot->depth++;
   probes++;
+  probes_of[id]++;
   now += rf_probe_cycles.inside + cycles;
   uint64_t duration = rf_probe_cycles.inside + cycles, weight = rf_weight(flags);
   uint64_t plausible = weight == 1 ? duration : rf_pace_plausible(slot, now, duration, weight);
@@ -198,4 +200,98 @@ Test(pace, first_calls_lengthen_no_interval) {
   begin(1, 0.001);
   for (int i = 0; i < 1000000; i++) call(0, 10);
   cr_assert_lt(thread.least_interval, 4 * rf_pace_base_interval);
+}
+
+/* ---- budgets of single functions ---- */
+
+/* As call.c does for a function that has one; 0: timing.budget holds for it. */
+static void begin_with_own(uint64_t seed, double budget, double first, double second) {
+  const double own[FUNCTIONS] = {first, second};
+  begin(seed, budget);
+  rf_pace_start((uint32_t)(budget * RF_PACE_ONE), (uint32_t)(fmax(first, second) * RF_PACE_ONE), PROBE);
+  for (uint32_t i = 0; i < FUNCTIONS; i++)
+    if (rf_pace_thins((uint32_t)(own[i] * RF_PACE_ONE)))
+      rf_pace_begin(&slots[i], (uint32_t)(own[i] * RF_PACE_ONE));
+    else
+      slots[i].next = 0; /* no budget at all: no countdown, every call timed */
+}
+
+static double share_of_probes(uint32_t id, uint64_t start) {
+  return (double)(probes_of[id] * PROBE) / (double)(now - start);
+}
+
+static void both(int rounds) {
+  for (int i = 0; i < rounds; i++) call(0, around(100)), call(1, around(100));
+}
+
+/* One at 1%, one at 50% beside it, whatever the common budget is: each keeps its own, and uses it. */
+Test(pace, each_keeps_its_own_budget) {
+  static const double common[] = {0.001, 0.05, 0.5};
+  for (int i = 0; i < 3; i++) {
+    begin_with_own(1, common[i], 0.01, 0.5);
+    both(200000);
+    uint64_t start = now;
+    probes_of[0] = probes_of[1] = 0;
+    both(1000000);
+    double least = share_of_probes(0, start), most = share_of_probes(1, start);
+    cr_assert(least > 0.002 && least < 0.01, "1%%: %g of the time, beside %g", least, common[i]);
+    cr_assert(most > 0.1 && most < 0.5, "50%%: %g of the time, beside %g", most, common[i]);
+  }
+}
+
+/* What a function with a budget of its own takes is no part of the common one: the other is timed as if
+ * alone. */
+Test(pace, an_own_budget_is_no_part_of_the_common_one) {
+  begin_with_own(1, 0.05, 0, 0);
+  for (int i = 0; i < 1000000; i++) call(0, 100), now += 130;
+  double alone = share_of_probes(0, 1ull << 40);
+  uint64_t interval = thread.least_interval;
+  begin_with_own(1, 0.05, 0, 0.5);
+  for (int i = 0; i < 1000000; i++) call(0, 100), call(1, 100);
+  double beside = share_of_probes(0, 1ull << 40);
+  cr_assert_gt(beside, 0.7 * alone, "%g of the time, alone %g", beside, alone);
+  cr_assert_lt(thread.least_interval, interval + interval / 2);
+}
+
+/* Without timing.budget only the one that has a budget is thinned. */
+Test(pace, a_budget_of_one_function_alone) {
+  begin_with_own(1, 0, 0.01, 0);
+  rf_countdown_capacity = 1;
+  both(300000);
+  counts_are_exact(0);
+  cr_assert_lt(probes_of[0], truth[0].calls / 10);
+  cr_assert_eq(probes_of[1], truth[1].calls);
+  cr_assert_eq(thread.walk_scale, 0);
+}
+
+/* Each call's chance to be timed is one over the weight that it then has, whatever came before: sums stay
+ * unbiased. */
+static void own_unbiased(void (*program)(void), double own) {
+  double sum = 0;
+  int outside = 0;
+  for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+    begin_with_own(seed, 0.05, own, 0);
+    program();
+    counts_are_exact(0);
+    cr_assert_lt(probes_of[0], truth[0].calls * 2 / 3);
+    double error = total(0) / truth[0].sum - 1;
+    sum += error;
+    outside += fabs(error) > interval95(0);
+    cr_assert_lt(fabs(error), 2.5 * interval95(0), "seed %lu: %g", (unsigned long)seed, error);
+  }
+  cr_assert_lt(fabs(sum / SEEDS), 0.01, "mean error %g", sum / SEEDS);
+  cr_assert_leq(outside, 3);
+}
+
+Test(pace, own_budget_steady) { own_unbiased(steady, 0.1); }
+Test(pace, own_budget_by_position) { own_unbiased(by_position, 0.1); }
+Test(pace, own_budget_by_the_one_before) { own_unbiased(by_the_one_before, 0.1); }
+Test(pace, own_budget_of_two_callers) { own_unbiased(of_two_callers, 0.1); }
+
+Test(pace, own_budget_often_then_seldom) {
+  begin_with_own(1, 0.05, 0.01, 0);
+  for (int i = 0; i < 300000; i++) call(0, 10);
+  for (int i = 0; i < 60; i++) call(0, 5 * MS), now += CYCLES_PER_S;
+  counts_are_exact(0);
+  cr_assert_float_eq(total(0) / truth[0].sum, 1, 0.06, "%g", total(0) / truth[0].sum);
 }

@@ -45,6 +45,7 @@ enum rf_record_flag {
   RF_RECORD_PACED =
       16, /* under timing.budget; the bits above the low byte are the call's weight, 0 meaning 1 */
   RF_RECORD_CHECKED = RF_RECORD_FLAG_CHECKED, /* src/validate looks at the result */
+  RF_RECORD_OWN = 128, /* of a function with a budget of its own; PACED, too: see trace/pace.h */
 };
 
 _Static_assert(RF_RECORD_MEASURED == (RF_RECORD_FULL | RF_RECORD_PACED), "the assembly counts on it");
