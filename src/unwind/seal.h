@@ -4,7 +4,7 @@
  * A walk is a function of the registers that it starts from and of the words that it reads. So a walk that
  * starts from the same registers and would read the same words gives the same frames: a seal keeps both, and
  * holds() loads and compares them. Which of the registers matter (are live) the walk has found out, exactly:
- * see unwind.c.
+ * see last_stack.c.
  *
  *   seal   │ pc, sp │ live registers │ [where] == word │ [where] == word │ ...     a return address a frame, and
  *                                                                                  live registers saved there
