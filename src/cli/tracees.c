@@ -66,16 +66,30 @@ static bool is_stopped(const struct rf_tracees *tracees, pid_t thread) {
   return false;
 }
 
-/* Whether every thread that is there now is stopped; stops those that were not. Zombies (a leader that has
- * ended) can't be, and needn't. */
+/* The kernel says EPERM of a thread that is about to be gone, and of a leader that has ended before its process. */
+static bool has_ended(pid_t pid, pid_t thread) {
+  char path[64], text[512];
+  snprintf(path, sizeof path, "/proc/%d/task/%d/stat", (int)pid, (int)thread);
+  FILE *file = fopen(path, "r");
+  if (!file) return true;
+  size_t bytes = fread(text, 1, sizeof text - 1, file);
+  fclose(file);
+  text[bytes] = '\0';
+  const char *name_end = strrchr(text, ')');
+  return !name_end || !name_end[1] || name_end[2] == 'Z' || name_end[2] == 'X' || name_end[2] == 'x';
+}
+
+/* Whether every thread that is there now is stopped; stops those that were not. Those that have ended can't be,
+ * and needn't. */
 static int stop_new(struct rf_tracees *tracees, DIR *tasks, bool *found) {
   rewinddir(tasks);
   for (struct dirent *entry; (entry = readdir(tasks));) {
     pid_t thread = (pid_t)strtol(entry->d_name, NULL, 10);
     if (!isdigit((unsigned char)entry->d_name[0]) || is_stopped(tracees, thread)) continue;
     int failed = rf_tracees_stop_one(tracees, thread);
-    if (failed == -EPERM && thread == tracees->pid) continue;
-    if (failed && failed != -ESRCH) return failed;
+    if (failed == -ESRCH || failed == -ECHILD) continue; /* it has ended meanwhile */
+    if (failed == -EPERM && has_ended(tracees->pid, thread)) continue;
+    if (failed) return failed;
     *found |= !failed;
   }
   return 0;
