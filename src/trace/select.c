@@ -289,11 +289,13 @@ static const char *resolve_ifunc(const struct sweep *s, struct candidate *candid
   return NULL;
 }
 
-/* What nothing can be patched of stands in skipped[]; by_slots: until a slot is found that leads there. */
+/* What nothing can be patched of stands in skipped[]; by_slots: until a slot is found that leads there. One
+ * that was timed so before its library was closed does not. */
 static rf_ref skip(const struct sweep *s, const struct candidate *first, const char *reason, bool by_slots) {
   if (rf_vdso_bytes(first->address) && rf_traced_find(first->address) != UINT32_MAX)
     return 0; /* it is timed by its name in libc */
-  rf_ref skipped = record_skipped(s->module, first->name, reason);
+  uint32_t former = by_slots ? rf_traced_find_unloaded(s->module, first->symbol, first->name) : UINT32_MAX;
+  rf_ref skipped = former == UINT32_MAX ? record_skipped(s->module, first->name, reason) : 0;
   if (by_slots) withdraw_skipped(rf_slots_want(s->module, first->symbol, first->address, skipped));
   return skipped;
 }

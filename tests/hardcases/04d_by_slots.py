@@ -35,7 +35,14 @@ FILES = {
           same = taken == library_knows() && taken == dlsym(RTLD_DEFAULT, "refused_empty");
         #endif
           printf("%d %d\\n", thrown, same);
-        }\n"""}
+        }\n""",
+    "caller.c": """void refused_empty(void);
+        void caller(int n) { while (n--) refused_empty(); }\n""",
+    "interposes.c": """#include <stdio.h>
+        static int own;
+        void refused_empty(void) { own++; }
+        void caller(int n);
+        int main(void) { caller(20), printf("%d\\n", own); }\n"""}
 for name, text in FILES.items():
     with open(name, "w", encoding="ascii") as file:
         file.write(text)
@@ -62,3 +69,9 @@ def attempt(what, program, calls, **how):
 for flags, calls in VARIANTS.items():
     attempt(flags, compile_source("main.cc", flags=[*LINKED, *flags.split()]), calls)
 attempt("LD_BIND_NOW", compile_source("main.cc", flags=[*LINKED, "-Wl,-z,lazy"]), 1000, env={"LD_BIND_NOW": "1"})
+
+# What a name stands for is looked up by the loader's rules: here the program's own function, though a library has one, too.
+compile_source("caller.c", "libcaller.so", ["-O2", "-shared", "-fPIC", "-Wl,-soname,libcaller.so,-z,lazy", "./libpacked.so"])
+program = compile_source("interposes.c", flags=["-O2", "-rdynamic", "-Wl,--no-as-needed,-rpath,.", "./libcaller.so", "./libpacked.so"])
+result = same_behaviour([program], trace=["libpacked.so!refused_*"]).report()
+check(result.skipped("refused_empty") and not result.functions, f"interposed: {result.functions}, {result['skipped']}")
