@@ -289,12 +289,23 @@ static const char *resolve_ifunc(const struct sweep *s, struct candidate *candid
   return NULL;
 }
 
+/* From the module's load address, by which it is known in other processes. A resolver may be timed as the
+ * function that it is, so what it leads to out of the module is told apart. */
+static uint64_t offset_of(const struct sweep *s, const struct candidate *c) {
+  return c->symbol - s->module->load_address + (c->symbol != c->address);
+}
+
+/* The id that it had before its library was closed, or UINT32_MAX. */
+static uint32_t find_unloaded(const struct sweep *s, const struct candidate *first) {
+  return rf_traced_find_unloaded(s->module, offset_of(s, first), first->name);
+}
+
 /* What nothing can be patched of stands in skipped[]; by_slots: until a slot is found that leads there. One
  * that was timed so before its library was closed does not. */
 static rf_ref skip(const struct sweep *s, const struct candidate *first, const char *reason, bool by_slots) {
   if (rf_vdso_bytes(first->address) && rf_traced_find(first->address) != UINT32_MAX)
     return 0; /* it is timed by its name in libc */
-  uint32_t former = by_slots ? rf_traced_find_unloaded(s->module, first->symbol, first->name) : UINT32_MAX;
+  uint32_t former = by_slots ? find_unloaded(s, first) : UINT32_MAX;
   rf_ref skipped = former == UINT32_MAX ? record_skipped(s->module, first->name, reason) : 0;
   if (by_slots) withdraw_skipped(rf_slots_want(s->module, first->symbol, first->address, skipped));
   return skipped;
@@ -349,7 +360,7 @@ static struct rf_select_function with_rules(const struct sweep *s, const struct 
   uint16_t count = 0;
   for (size_t i = 0; i < aliases; i++)
     for (uint16_t k = 0; k < first[i].set_count; k++) rf_wishes_add_set(sets, &count, first[i].sets[k]);
-  return (struct rf_select_function){first->name, first->symbol - s->module->load_address, sets, count};
+  return (struct rf_select_function){first->name, offset_of(s, first), sets, count};
 }
 
 /* Tells all at once, since describing them may take another program. */
@@ -359,8 +370,7 @@ static void prepare_rules(struct sweep *s) {
   for (size_t i = 0; list && i < s->candidate_count; i++) {
     const struct candidate *c = &s->candidates[i];
     if (c->set_count)
-      list[count++] =
-          (struct rf_select_function){c->name, c->symbol - s->module->load_address, c->sets, c->set_count};
+      list[count++] = (struct rf_select_function){c->name, offset_of(s, c), c->sets, c->set_count};
   }
   if (count) rf_wishes_rules()->prepare(s->module, list, count);
   rf_free(list);
@@ -388,7 +398,7 @@ struct surroundings {
 static bool remember(const struct sweep *s, const struct candidate *first, size_t aliases, size_t size) {
   struct rf_traced fresh = {.name = rf_strdup(first->name),
                             .aliases = alias_text(first, aliases),
-                            .offset = first->symbol - s->module->load_address,
+                            .offset = offset_of(s, first),
                             .size = size,
                             .address = first->address,
                             .by_slots = s->slotted,
@@ -407,7 +417,7 @@ static const char *patch(const struct sweep *s, const struct candidate *first, s
   }
   uint32_t id = rf_traced_find(first->address);
   if (id != UINT32_MAX) return time_again(id), NULL;
-  id = rf_traced_find_unloaded(s->module, first->symbol, first->name);
+  id = find_unloaded(s, first);
   bool known = id != UINT32_MAX;
   if (!known) id = rf_traced_count();
   if (id >= RF_MOST_FUNCTIONS) return "more functions than Refunc can time at once";

@@ -124,20 +124,20 @@ uint32_t rf_traced_find(uintptr_t address) {
   return id != UINT32_MAX && list[id].address == address ? id : UINT32_MAX;
 }
 
-static bool was_unloaded(const struct rf_traced *traced, const struct rf_module *module, uintptr_t address,
+static bool was_unloaded(const struct rf_traced *traced, const struct rf_module *module, uint64_t offset,
                          const char *name) {
-  return traced->gone & RF_FUNCTION_UNLOADED && traced->offset == address - module->load_address &&
+  return traced->gone & RF_FUNCTION_UNLOADED && traced->offset == offset &&
          !strcmp(traced->path, module->path) && !strcmp(traced->name, name) &&
          !memcmp(traced->build_id, module->build_id, sizeof traced->build_id);
 }
 
 /* Functions mostly come back in the order in which they got their ids, so the search begins behind the last
  * one found. */
-uint32_t rf_traced_find_unloaded(const struct rf_module *module, uintptr_t address, const char *name) {
+uint32_t rf_traced_find_unloaded(const struct rf_module *module, uint64_t offset, const char *name) {
   static uint32_t last;
   for (uint32_t i = 0; unloaded && i < count; i++) {
     uint32_t id = (last + 1 + i) % count;
-    if (was_unloaded(&list[id], module, address, name)) return last = id;
+    if (was_unloaded(&list[id], module, offset, name)) return last = id;
   }
   return UINT32_MAX;
 }

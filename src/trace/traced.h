@@ -39,8 +39,8 @@ uint32_t rf_traced_count(void);
 struct rf_traced *rf_traced_at(uint32_t id);
 /* The id of the function that lies at address, or UINT32_MAX. */
 uint32_t rf_traced_find(uintptr_t address);
-/* The id that a function whose symbol is at address had before its library was closed, or UINT32_MAX. */
-uint32_t rf_traced_find_unloaded(const struct rf_module *module, uintptr_t address, const char *name);
+/* The id that a function had before its library was closed, or UINT32_MAX. */
+uint32_t rf_traced_find_unloaded(const struct rf_module *module, uint64_t offset, const char *name);
 
 /* Gives fresh the next id and records it; its path, module, load address and build-id are module's; name and
  * aliases become the list's. False when the recording is full, or without memory. */
