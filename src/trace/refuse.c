@@ -93,7 +93,7 @@ static bool begins(const char *name, const char *const *beginnings, size_t count
 
 /* LuaJIT's interpreter: one program of assembly, whose parts jump to each other. */
 static bool is_part_of_luajit(const char *name) {
-  static const char *const parts[] = {"lj_BC_", "lj_vm_", "lj_cont_", "lj_ff_", "lj_fff_"};
+  static const char *const parts[] = {"lj_BC_", "lj_vm_", "lj_cont_", "lj_ff_", "lj_fff_", "lj_vmeta_"};
   return begins(name, parts, sizeof parts / sizeof *parts);
 }
 
