@@ -60,9 +60,9 @@ static inline struct masks masks_at(const uint8_t *at, uint8_t jumps, bool with_
   return found;
 }
 
-static inline size_t long_target(const uint8_t *text, size_t at) {
+static inline size_t long_target(const uint8_t *operand, size_t at) {
   int32_t distance;
-  memcpy(&distance, text + at, sizeof distance);
+  memcpy(&distance, operand, sizeof distance);
   return at + sizeof distance + (size_t)(intptr_t)distance;
 }
 
@@ -70,16 +70,15 @@ static inline void check(const struct scan *s, size_t from, size_t to) {
   if (to < s->target_count && (s->targets[to / 64] >> (to % 64) & 1)) s->hit(s->user, from, to);
 }
 
-/* In order of their addresses. */
-static void look_at(const struct scan *s, size_t at, struct masks found) {
-  const uint8_t *text = s->range->text;
+/* In order of their addresses. code: the bytes at offset at, or a copy of them. */
+static void look_at(const struct scan *s, const uint8_t *code, size_t at, struct masks found) {
   for (uint64_t left = found.longs | found.shorts; left; left &= left - 1) {
     unsigned i = (unsigned)__builtin_ctzll(left);
-    size_t from = at + i;
+    unsigned opcode = (code[i] & 0xfe) == 0xe8 ? 1 : 2;
     if (found.shorts >> i & 1)
-      check(s, from, from + 2 + (size_t)(intptr_t)(int8_t)text[from + 1]);
+      check(s, at + i, at + i + 2 + (size_t)(intptr_t)(int8_t)code[i + 1]);
     else
-      check(s, from, long_target(text, from + ((text[from] & 0xfe) == 0xe8 ? 1 : 2)));
+      check(s, at + i, long_target(code + i + opcode, at + i + opcode));
   }
 }
 
@@ -92,23 +91,24 @@ static inline bool reaches_target(const struct scan *s, size_t at) {
   return any;
 }
 
+/* Up to the last byte, behind which nothing may be mapped. */
 static void scan_rest(const struct scan *s, size_t at, size_t end, uint8_t jumps) {
-  uint8_t bytes[2 * STEP] = {0};
-  if (at >= end) return;
-  memcpy(bytes, s->range->text + at, end - at + 1); /* the last branch may have two opcode bytes */
-  struct masks found = masks_at(bytes, jumps, true);
-  uint64_t kept = end - at < STEP ? ((uint64_t)1 << (end - at)) - 1 : ~(uint64_t)0;
-  look_at(s, at, (struct masks){found.longs & kept, found.shorts & kept});
+  uint8_t bytes[2 * STEP + 8];
+  for (; at < end; at += STEP) {
+    memset(bytes, 0, sizeof bytes);
+    memcpy(bytes, s->range->text + at, end - at < STEP + 8 ? end - at : STEP + 8);
+    look_at(s, bytes, at, masks_at(bytes, jumps, true));
+  }
 }
 
 void rf_branch_scan(const struct rf_scan_range *range, const uint64_t *targets, size_t target_count,
                     void (*hit)(void *user, size_t from, size_t to), void *user) {
   const struct scan s = {range, targets, target_count, hit, user};
-  const uint8_t jumps = range->calls ? 0xfe : 0xff;                 /* e8 and e9, or e9 alone */
-  size_t at = range->from, end = range->to > 6 ? range->to - 6 : 0; /* no branch begins at end or behind */
-  for (; at + STEP < end; at += STEP) {
+  const uint8_t jumps = range->calls ? 0xfe : 0xff; /* e8 and e9, or e9 alone */
+  size_t at = range->from;
+  for (; at + STEP + 6 <= range->to; at += STEP) { /* 6: as long as the longest branch */
     struct masks found = masks_at(range->text + at, jumps, reaches_target(&s, at));
-    if (found.longs | found.shorts) look_at(&s, at, found);
+    if (found.longs | found.shorts) look_at(&s, range->text + at, at, found);
   }
-  scan_rest(&s, at, end, jumps);
+  scan_rest(&s, at, range->to, jumps);
 }

@@ -21,12 +21,15 @@ static unsigned leas(const uint8_t *at) {
 
 void rf_label_scan(const struct rf_scan_range *range, void (*found)(void *user, size_t from, size_t to),
                    void *user) {
-  for (size_t at = range->from; at + STEP + 7 <= range->to; at += STEP) {
-    for (unsigned left = leas(range->text + at); left; left &= left - 1) {
-      size_t from = at + (unsigned)__builtin_ctz(left);
+  for (size_t at = range->from; at + 7 <= range->to; at += STEP) {
+    uint8_t last[STEP + 8] = {0}; /* of the range, behind which nothing may be mapped */
+    const uint8_t *code = range->text + at;
+    if (at + sizeof last > range->to) code = memcpy(last, code, range->to - at);
+    for (unsigned left = leas(code); left; left &= left - 1) {
+      unsigned i = (unsigned)__builtin_ctz(left);
       int32_t distance;
-      memcpy(&distance, range->text + from + 3, sizeof distance);
-      found(user, from, from + 7 + (size_t)(intptr_t)distance);
+      memcpy(&distance, code + i + 3, sizeof distance);
+      found(user, at + i, at + i + 7 + (size_t)(intptr_t)distance);
     }
   }
 }
@@ -40,10 +43,11 @@ static bool is_indexed(const uint8_t *displacement) {
 /* Addresses in the range differ in their highest byte little: so that is looked at first. */
 void rf_absolute_scan(const struct rf_scan_range *range, uintptr_t low, uintptr_t high,
                       void (*found)(void *user, size_t from, size_t to, bool indexed), void *user) {
-  if (low >= high || high > UINT32_MAX) return;
+  if (low >= high || high > UINT32_MAX || range->to - range->from < STEP + 3) return;
   uint8_t least = (uint8_t)(low >> 24), most = (uint8_t)((high - 1) >> 24);
   __m128i start = _mm_set1_epi8((char)least), reach = _mm_set1_epi8((char)(most - least));
-  for (size_t at = range->from; at + STEP + 3 <= range->to; at += STEP) {
+  for (size_t at = range->from; at + 4 <= range->to; at += STEP) {
+    if (at + STEP + 3 > range->to) at = range->to - STEP - 3; /* some of it again */
     __m128i above = _mm_sub_epi8(load(range->text + at + 3), start);
     unsigned left = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(above, reach), above));
     for (; left; left &= left - 1) {
