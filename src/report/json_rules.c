@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report/json_rules.h"
+#include "report/json_parts.h"
 #include "report/symbolize.h"
 
 static void put_frames(struct rf_json *json, const struct rf_report *report,

@@ -2,7 +2,6 @@
 #include "report/json_writer.h"
 
 #include <math.h>
-#include <string.h>
 
 static void begin_element(struct rf_json *json, const char *key) {
   uint64_t bit = 1ull << (json->depth & 63);
