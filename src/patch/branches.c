@@ -124,6 +124,14 @@ static bool is_branch(const struct rf_branch_query *q, struct cursor *cursor,
   return branch_at(cursor, code.start, code.end, source, target, found);
 }
 
+/* Where a symbol gives no size, the function goes on to the next one. */
+static bool is_in_function(const struct rf_branch_query *q, const struct rf_extent *around, uintptr_t address,
+                           uintptr_t start) {
+  if (around) return around->address == start;
+  size_t next = rf_extent_from(q->functions, q->function_count, address + 1);
+  return next && q->functions[next - 1].address == start && !q->functions[next - 1].size;
+}
+
 static void hit(void *user, size_t from, size_t to) {
   struct search *search = user;
   const struct rf_branch_query *q = search->query;
@@ -131,12 +139,14 @@ static void hit(void *user, size_t from, size_t to) {
   size_t index = start_at(q, target);
   uint16_t bit = (uint16_t)(1u << (target - q->starts[index]));
   const struct rf_extent *function = rf_branch_function(q, source);
-  bool own = function && function->address == q->starts[index];
+  bool own = is_in_function(q, function, source, q->starts[index]);
   if (!own) bit |= RF_ENTERED_ELSEWHERE;
   if ((search->entered[index] & bit) == bit) return;
   if (target == q->starts[index] && !own) return; /* a tail call to its beginning */
   struct rf_branch found;
-  if (is_branch(q, &search->cursor, function, source, target, &found)) search->entered[index] |= bit;
+  if (!is_branch(q, &search->cursor, function, source, target, &found)) return;
+  bool recursion = found.flow == RF_FLOW_CALL && target == q->starts[index];
+  if (!recursion) search->entered[index] |= bit;
 }
 
 /* From a stub: moved there before. What only looks like a branch does no harm. */
@@ -180,7 +190,7 @@ static uint64_t *target_map(const struct rf_branch_query *q, size_t *bytes) {
 struct scan {
   const struct rf_branch_query *query;
   const uint64_t *targets;
-  bool calls;
+  bool inside; /* of calls only those to the middle */
   void (*in_text)(void *user, size_t from, size_t to), (*in_stubs)(void *user, size_t from, size_t to);
   void *user;
 };
@@ -189,7 +199,7 @@ struct scan {
 static void scan_range(const struct scan *s, uintptr_t start, uintptr_t end,
                        void (*found)(void *user, size_t from, size_t to)) {
   uintptr_t text = s->query->text_start;
-  struct rf_scan_range range = {(const uint8_t *)text, start - text, end - text, s->calls};
+  struct rf_scan_range range = {(const uint8_t *)text, start - text, end - text, true, s->inside};
   rf_branch_scan(&range, s->targets, s->query->text_end - text, found, s->user);
 }
 
@@ -212,7 +222,7 @@ bool rf_branches_find(const struct rf_branch_query *query, uint16_t *entered) {
   for (size_t i = 0; i < query->start_count; i++)
     mark_range(query, targets, query->starts[i],
                rf_jump_offset((const uint8_t *)query->starts[i]) + RF_JUMP_BYTES);
-  struct scan all = {query, targets, false, hit, stub_hit, &search};
+  struct scan all = {query, targets, true, hit, stub_hit, &search};
   scan(&all);
   if (query->module) rf_labels_visit(query, targets, label_hit, &search);
   rf_pages_free(targets, bytes);
@@ -293,7 +303,7 @@ bool rf_branches_list(const struct rf_branch_query *query, const struct rf_exten
   *list = (struct rf_branch_list){0};
   for (size_t i = 0; targets && i < area_count; i++)
     mark_range(query, targets, areas[i].address, areas[i].size);
-  struct scan all = {query, targets, true, list_hit, list_stub_hit, &listing};
+  struct scan all = {query, targets, false, list_hit, list_stub_hit, &listing};
   if (targets) scan(&all);
   if (targets && query->module) rf_labels_visit(query, targets, list_label, &listing);
   if (targets) rf_pages_free(targets, bytes);

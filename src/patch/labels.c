@@ -173,7 +173,8 @@ void rf_labels_visit(const struct rf_branch_query *q, const uint64_t *targets,
   rf_module_pointers_visit(q->module, pointer, &s);
   for (size_t i = 0; i < q->segment_count; i++) {
     const struct rf_segment *segment = &q->segments[i];
-    struct rf_scan_range range = {(const uint8_t *)text, segment->start - text, segment->end - text, false};
+    struct rf_scan_range range = {(const uint8_t *)text, segment->start - text, segment->end - text, false,
+                                  false};
     rf_label_scan(&range, taken, &s);
     if (!q->module->load_address) rf_absolute_scan(&range, all.start, all.end, taken_absolute, &s);
   }

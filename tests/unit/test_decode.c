@@ -104,9 +104,9 @@ static size_t branch_bytes(const uint8_t *text, size_t from, bool calls, size_t 
 
 static void find_slowly(const uint8_t *text, size_t start, size_t end, bool calls, const uint64_t *targets,
                         struct found *found) {
-  for (size_t from = start; from + 6 < end; from++) {
+  for (size_t from = start; from < end; from++) {
     size_t wide, bytes = branch_bytes(text, from, calls, &wide);
-    if (!bytes) continue;
+    if (!bytes || from + bytes > end) continue;
     int32_t distance = (int8_t)text[from + 1];
     if (wide == 4) memcpy(&distance, text + from + bytes - 4, 4);
     size_t to = from + bytes + (size_t)(intptr_t)distance;
@@ -133,7 +133,7 @@ Test(decode, the_scan_finds_what_a_loop_over_bytes_finds) {
       targets[to / 64] |= (uint64_t)1 << (to % 64);
     }
     size_t start = (size_t)random() % 200, end = TEXT - (size_t)random() % 200;
-    struct rf_scan_range range = {text, start, end, round % 2};
+    struct rf_scan_range range = {text, start, end, round % 2, false};
     quick.count = slow.count = 0;
     rf_branch_scan(&range, targets, TEXT, note, &quick);
     find_slowly(text, start, end, range.calls, targets, &slow);

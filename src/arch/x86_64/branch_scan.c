@@ -70,13 +70,21 @@ static inline void check(const struct scan *s, size_t from, size_t to) {
   if (to < s->target_count && (s->targets[to / 64] >> (to % 64) & 1)) s->hit(s->user, from, to);
 }
 
-/* In order of their addresses. code: the bytes at offset at, or a copy of them. */
-static void look_at(const struct scan *s, const uint8_t *code, size_t at, struct masks found) {
+/* Most calls go to beginnings. */
+static inline void check_inside(const struct scan *s, size_t from, size_t to) {
+  if (to && to < s->target_count && (s->targets[(to - 1) / 64] >> ((to - 1) % 64) & 1)) check(s, from, to);
+}
+
+/* In order of their addresses. code: the bytes at offset at, or a copy of them, of which so many count. */
+static void look_at(const struct scan *s, const uint8_t *code, size_t at, size_t bytes, struct masks found) {
   for (uint64_t left = found.longs | found.shorts; left; left &= left - 1) {
-    unsigned i = (unsigned)__builtin_ctzll(left);
-    unsigned opcode = (code[i] & 0xfe) == 0xe8 ? 1 : 2;
-    if (found.shorts >> i & 1)
+    unsigned i = (unsigned)__builtin_ctzll(left), opcode = (code[i] & 0xfe) == 0xe8 ? 1 : 2;
+    bool brief = found.shorts >> i & 1;
+    if (i + (brief ? 2 : opcode + 4) > bytes) continue;
+    if (brief)
       check(s, at + i, at + i + 2 + (size_t)(intptr_t)(int8_t)code[i + 1]);
+    else if (code[i] == 0xe8 && s->range->inside)
+      check_inside(s, at + i, long_target(code + i + opcode, at + i + opcode));
     else
       check(s, at + i, long_target(code + i + opcode, at + i + opcode));
   }
@@ -97,7 +105,7 @@ static void scan_rest(const struct scan *s, size_t at, size_t end, uint8_t jumps
   for (; at < end; at += STEP) {
     memset(bytes, 0, sizeof bytes);
     memcpy(bytes, s->range->text + at, end - at < STEP + 8 ? end - at : STEP + 8);
-    look_at(s, bytes, at, masks_at(bytes, jumps, true));
+    look_at(s, bytes, at, end - at, masks_at(bytes, jumps, true));
   }
 }
 
@@ -108,7 +116,7 @@ void rf_branch_scan(const struct rf_scan_range *range, const uint64_t *targets, 
   size_t at = range->from;
   for (; at + STEP + 6 <= range->to; at += STEP) { /* 6: as long as the longest branch */
     struct masks found = masks_at(range->text + at, jumps, reaches_target(&s, at));
-    if (found.longs | found.shorts) look_at(&s, range->text + at, at, found);
+    if (found.longs | found.shorts) look_at(&s, range->text + at, at, STEP + 6, found);
   }
   scan_rest(&s, at, range->to, jumps);
 }

@@ -12,6 +12,7 @@ struct rf_scan_range {
   const uint8_t *text; /* what offsets count from */
   size_t from, to;     /* the readable part to look at */
   bool calls;          /* look for call as well */
+  bool inside;         /* ... but only for those to an offset behind another one that is set */
 };
 
 /* Calls hit for every place in the range whose bytes read as jmp, jcc, loop, jrcxz or call to an offset below
