@@ -11,6 +11,10 @@
 #include "patch/labels.h"
 #include "patch/patch.h"
 
+/* What nothing names and is so far behind the last thing known is taken for what it reads like: it is data
+ * mostly, and there may be megabytes of it. */
+enum { FAR = 1 << 16 };
+
 /* How far a function has been decoded: what is asked comes in order, so that no instruction is decoded twice.
  */
 struct cursor {
@@ -109,7 +113,9 @@ static uintptr_t code_start(uintptr_t function) {
 static struct rf_segment code_around(const struct rf_branch_query *q, const struct rf_extent *function,
                                      uintptr_t address) {
   if (function) return (struct rf_segment){code_start(function->address), function->address + function->size};
-  return (struct rf_segment){unnamed_start(q, address), q->text_end};
+  uintptr_t start = unnamed_start(q, address);
+  if (address - start > FAR) start = address;
+  return (struct rf_segment){start, q->text_end};
 }
 
 bool rf_branch_holds_word(const struct rf_branch_query *q, uintptr_t address) {
