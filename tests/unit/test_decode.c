@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/slots.h"
 #include "arch/stub.h"
 #include "arch/x86_64/usual.h"
 
@@ -145,4 +146,46 @@ Test(decode, the_scan_finds_what_a_loop_over_bytes_finds) {
     all += slow.count;
   }
   cr_assert_gt(all, 1000, "%zu branches", all);
+}
+
+static void note_slot(void *user, uintptr_t operand, uintptr_t slot) {
+  note(user, (size_t)operand, (size_t)slot);
+}
+
+Test(decode, calls_through_slots_are_all_found) {
+  static uint8_t text[TEXT];
+  static struct found quick, slow;
+  size_t all = 0;
+  srandom(12);
+  for (int round = 0; round < 300; round++) {
+    fill(text);
+    for (int i = 0; i < 60; i++) {
+      size_t at = (size_t)random() % (TEXT - 8);
+      memcpy(text + at, random() % 2 ? "\xff\x15" : "\xff\x25", 2);
+      memcpy(text + at + 2, &(int32_t){(int32_t)(random() % 4000) - 2000}, 4);
+    }
+    size_t bytes = TEXT - (size_t)random() % 40, start = (size_t)random() % 40;
+    uintptr_t low = (uintptr_t)text + (size_t)random() % TEXT, high = low + (size_t)random() % 2000;
+    quick.count = slow.count = 0;
+    rf_slot_scan(text + start, bytes - start, low, high, note_slot, &quick);
+    for (size_t from = start; from + 6 <= bytes; from++) {
+      int32_t distance;
+      memcpy(&distance, text + from + 2, sizeof distance);
+      uintptr_t place = (uintptr_t)text + from + 6 + (uintptr_t)(intptr_t)distance;
+      bool through = text[from] == 0xff && (text[from + 1] == 0x15 || text[from + 1] == 0x25);
+      if (through && place >= low && place < high) note(&slow, (size_t)text + from + 2, place);
+    }
+    cr_assert_eq(quick.count, slow.count, "%zu found, not %zu, in round %d", quick.count, slow.count, round);
+    for (size_t i = 0; i < slow.count; i++)
+      cr_assert(quick.from[i] == slow.from[i] && quick.to[i] == slow.to[i], "round %d", round);
+    all += slow.count;
+  }
+  cr_assert_gt(all, 500, "%zu calls", all);
+}
+
+Test(decode, the_way_to_the_loader_is_known_by_its_index) {
+  static const uint8_t plain[16] = {0x68, 7, 0, 0, 0, 0xe9},
+                       endbr[16] = {0xf3, 0x0f, 0x1e, 0xfa, 0x68, 7, 0, 0, 0}, other[16] = {0x55, 0x68, 7};
+  cr_assert(rf_slot_binds(plain, 16, 7) && rf_slot_binds(endbr, 16, 7));
+  cr_assert(!rf_slot_binds(plain, 16, 8) && !rf_slot_binds(other, 16, 7) && !rf_slot_binds(plain, 8, 7));
 }
