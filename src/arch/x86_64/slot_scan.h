@@ -16,7 +16,7 @@
 
 /* Calls hit for every call or jump in the text that goes through a place in [low, high): operand is where the
  * instruction keeps its distance of RF_SLOT_OPERAND bytes. Nothing else in code reads like one to a given
- * place, but once in 2^48 bytes. Cost: about 0.2 ns a byte. */
+ * place, but once in 2^48 bytes. Cost: about 0.1 ns a byte. */
 #define RF_SLOT_OPERAND 4
 void rf_slot_scan(const uint8_t *text, size_t bytes, uintptr_t low, uintptr_t high,
                   void (*hit)(void *user, uintptr_t operand, uintptr_t slot), void *user);
