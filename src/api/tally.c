@@ -57,7 +57,8 @@ static bool copy_once(struct rf_tally *copy, const struct rf_slot *slot, uint64_
   copy->sums.inner_weights = read_now(&slot->inner_weights);
   copy->sums.endless_weights = read_now(&slot->endless_weights);
   copy->sums.sum = (unsigned __int128)read_now(&slot->sum_high) << 64 | read_now(&slot->sum);
-  copy->sums.sum_outer = read_now(&slot->sum_outer);
+  int64_t outer = (int64_t)read_now(&slot->sum_outer);
+  copy->sums.sum_outer = outer > 0 ? (uint64_t)outer : 0;
   copy->sums.squares = (unsigned __int128)read_now(&slot->square_high) << 64 | read_now(&slot->square_low);
   copy->sums.min = read_now(&slot->min);
   copy->sums.max = read_now(&slot->max);

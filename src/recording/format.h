@@ -223,7 +223,8 @@ struct rf_slot {
   uint64_t durations;               /* recorded durations: returned, or unwound with a known end */
   uint64_t unwound;                 /* left by an exception, longjmp, cancellation, ... */
   uint64_t sum;                     /* of all recorded durations; what is carried over 2^64 is in sum_high */
-  uint64_t sum_outer;               /* the same, recursion counted once */
+  uint64_t sum_outer;               /* the same, recursion counted once: signed, since what is known to lie
+                                       inside of others may come off first */
   uint64_t sum_self;                /* without traced callees */
   uint64_t square_low, square_high; /* 128-bit sum of squares; at most sum times max, so it cannot overflow */
   uint64_t min, max;                /* min starts at UINT64_MAX */
@@ -256,6 +257,8 @@ struct rf_slot {
   /* The writer's, of a function with a budget of its own (share in 1/65536): what its probes took in the
    * window that began, and the least time between two that are timed; cycles. See trace/pace.h. */
   uint64_t own_share, own_start, own_cost, own_interval;
+  /* Of what walks moved out of sum_outer, each in units of 1,024 cycles: how far chance may have it off. */
+  uint64_t moved_squares;
 };
 
 /* What is still to be added to the histogram: a weight, 0 where there is nothing, and its bucket. */

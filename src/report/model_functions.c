@@ -35,7 +35,9 @@ struct accumulator {
   double weight, sum_s, sum_outer_s, sum_self_s, m2; /* m2: weighted squared deviations from the mean */
   double min_s, max_s;
   bool self_unknown, total_unknown;
-  double effective; /* timed calls, less where their weights differ */
+  double
+      total_variance; /* of sum_outer_s, where recursion under the budget makes it less sure than the mean */
+  double effective;   /* timed calls, less where their weights differ */
   struct rf_function_heap heap;
   struct rf_function_system system;
   uint32_t flags;
@@ -43,7 +45,7 @@ struct accumulator {
 
 /* What lies behind a function of the report while recordings are merged. */
 struct moments {
-  double weight, sum_s, m2;
+  double weight, sum_s, m2, total_variance;
   double timed;
   uint64_t entered;
 };
@@ -257,7 +259,7 @@ static void add_durations(struct accumulator *a, const struct rf_header *h, cons
   join_moments(&a->weight, &a->sum_s, &a->m2, weight * n, weight * sum_s,
                weight * squared_deviations(slot) * unit * unit);
   double outer = slot->inner_weights < slot->weights ? (double)(slot->weights - slot->inner_weights) : 0;
-  a->sum_outer_s += weight * corrected((double)slot->sum_outer, inside * outer, unit);
+  a->sum_outer_s += weight * corrected((double)(int64_t)slot->sum_outer, inside * outer, unit);
   a->sum_self_s += weight * corrected(self_units(slot), inside * n, unit);
   if (slot->min <= slot->max) {
     a->min_s = rf_min_known(a->min_s, corrected((double)slot->min, inside, unit));
@@ -306,6 +308,21 @@ static double effective_calls(const struct rf_slot *slot) {
                               : 0;
 }
 
+/*
+ * The outermost calls' times, weighted, less what walks told to lie inside of others: both are sums of parts that
+ * are there by chance, so that their squares add up. Which of the timed calls were outermost ones is not known
+ * any more; that all of them were makes it larger, not smaller.
+ */
+static double total_variance(const struct rf_slot *slot, double unit) {
+  if (!slot->inner_weights || slot->weights <= slot->durations) return 0;
+  if (slot->inner_weights == slot->weights && !slot->moved_squares)
+    return 0; /* all lie in one that has not ended */
+  double mean_weight = (double)slot->weight_squares / (double)slot->weights;
+  double timed = (mean_weight - 1) * (double)rf_slot_squares(slot);
+  double moved = (double)slot->moved_squares * 1024 * 1024;
+  return (timed + moved) * unit * unit;
+}
+
 /* counted: calls that were merely counted. lost: too much of the thread's times could not be taken off a
  * caller's self time. */
 static void add_slot(struct accumulator *a, const struct rf_reader *reader, const struct rf_slot *slot,
@@ -323,7 +340,9 @@ static void add_slot(struct accumulator *a, const struct rf_reader *reader, cons
   bool recursive = slot->sum_high || slot->sum != slot->sum_outer;
   a->self_unknown |= slot->durations && lost;
   a->total_unknown |= recursive && lost;
-  add_durations(a, rf_reader_header(reader), slot, weight);
+  const struct rf_header *h = rf_reader_header(reader);
+  add_durations(a, h, slot, weight);
+  a->total_variance += weight * weight * total_variance(slot, rf_unit_seconds(h, a->mode));
   add_heap_and_system(a, slot, weight);
   add_histogram(a, reader, slot, weight, scratch);
 }
@@ -422,16 +441,18 @@ static void merge_one(struct rf_function_merge *merge, const struct accumulator 
   uint64_t calls = a->entered + a->counted;
   /* Threads on which no call was timed are taken to be like the others. */
   double scale = a->sampled_calls ? (double)calls / (double)a->sampled_calls : 1;
+  bool total_unknown = a->total_unknown || (a->total_variance > 0 && !(a->sum_outer_s > 0));
   f->calls += calls;
   f->timed_calls += a->durations;
   f->unwound += (uint64_t)llround(a->unwound);
   f->open += a->open;
   f->threads += a->threads;
-  f->total_s += a->total_unknown ? NAN : scale * a->sum_outer_s;
+  f->total_s += total_unknown ? NAN : scale * a->sum_outer_s;
   f->self_s += a->self_unknown || a->flags & RF_FUNCTION_BLOCK ? NAN : scale * a->sum_self_s;
   f->min_s = rf_min_known(f->min_s, a->min_s);
   f->max_s = rf_max_known(f->max_s, a->max_s);
   join_moments(&m->weight, &m->sum_s, &m->m2, scale * a->weight, scale * a->sum_s, scale * a->m2);
+  m->total_variance += scale * scale * a->total_variance;
   m->timed += a->effective;
   m->entered += a->entered;
   merge->report->sampled |= a->counted != 0;
@@ -561,11 +582,18 @@ void rf_merge_functions(struct rf_function_merge *merge, const struct rf_reader 
 /* --- the end: what only the whole tells --- */
 
 /* 95% interval of the mean over a random sample without replacement of timed among calls. */
-static double confidence(const struct rf_report_function *f, const struct moments *m) {
+static double confidence_of_mean(const struct rf_report_function *f, const struct moments *m) {
   if (m->entered >= f->calls) return 0;
   if (m->timed < 2 || !(f->mean_s > 0)) return NAN;
   double n = m->timed, share = n / (double)f->calls;
   return 1.96 * f->stddev_s / f->mean_s * sqrt((1 - share) / n);
+}
+
+/* Where recursion makes the total less sure than the mean, it is what counts. */
+static double confidence(const struct rf_report_function *f, const struct moments *m) {
+  double mean = confidence_of_mean(f, m);
+  if (!(m->total_variance > 0)) return mean;
+  return f->total_s > 0 ? fmax(mean, 1.96 * sqrt(m->total_variance) / f->total_s) : NAN;
 }
 
 static double within(double value, double min, double max) {
@@ -655,6 +683,13 @@ static bool any_unknown_self(const struct rf_report *report) {
   return false;
 }
 
+/* The mean is known, so it is recursion. */
+static bool any_unknown_total(const struct rf_report *report) {
+  for (size_t i = 0; i < report->functions; i++)
+    if (isnan(report->function[i].total_s) && !isnan(report->function[i].mean_s)) return true;
+  return false;
+}
+
 void rf_merge_functions_end(struct rf_function_merge *merge) {
   struct rf_report *report = merge->report;
   for (size_t i = 0; i < report->functions; i++) finish_function(&report->function[i], &merge->moments[i]);
@@ -671,4 +706,11 @@ void rf_merge_functions_end(struct rf_function_merge *merge) {
         report, "functions[].self_s",
         "under timing.budget, times of functions whose callers are not timed can't be told from those of "
         "their callers' callers; timing.budget=off times every call");
+  if (any_unknown_total(report)) {
+    static const char reason[] =
+        "under timing.budget, too few stacks were looked at to tell outermost calls of "
+        "a recursive function from those inside of them; timing.budget=off times every call";
+    rf_report_unavailable(report, "functions[].total_s", reason);
+    rf_report_unavailable(report, "functions[].ci95_ratio", reason);
+  }
 }

@@ -79,7 +79,9 @@ static void move_inside(struct rf_slot *slot, const struct rf_record *record,
     weight = weight * times >> 8;
     time = time * times >> 8;
   }
-  slot->sum_outer -= time < slot->sum_outer ? time : slot->sum_outer;
+  uint64_t part = time >> 10 < UINT32_MAX / 4 ? time >> 10 : UINT32_MAX / 4;
+  slot->moved_squares += part * part;
+  slot->sum_outer -= time; /* under 0 for a while: cut off there, it would be too much in the end */
   slot->inner_weights += weight;
 }
 

@@ -29,7 +29,9 @@ struct rf_walk_order {
 static inline uint64_t rf_walk_time(struct rf_thread *thread, uint64_t amount) {
   uint64_t portion = RF_WALK_PORTION * (thread->walk_cost ? thread->walk_cost : 4096) << thread->walk_scale;
   if (__builtin_expect(amount >= portion, 0)) return amount;
-  return rf_pace_draw(thread) * portion >> 32 < amount ? portion : 0;
+  unsigned __int128 drawn =
+      (unsigned __int128)rf_pace_draw(thread) * portion; /* portions may be of minutes */
+  return (uint64_t)(drawn >> 32) < amount ? portion : 0;
 }
 
 /*
