@@ -249,7 +249,7 @@ static void add_notes(struct rf_buffer *out, const struct rf_report *report, siz
     rf_flow_item(&flow, "~ estimated: every call is counted, a random share timed, within %s (95%%)",
                  rf_show_ratio(worst_confidence(report, rows)));
   if (any_by_slots(report, rows))
-    rf_flow_item(&flow, "%s no room for a jump in its code: only calls through other modules' PLT and GOT",
+    rf_flow_item(&flow, "%s its code takes no jump: only calls through other modules' PLT and GOT are seen",
                  slots_mark(style));
   if (unwound) rf_flow_item(&flow, "%s left by an exception or a jump", rf_show_count((double)unwound));
   if (open) rf_flow_item(&flow, "%s still open at the end", rf_show_count((double)open));

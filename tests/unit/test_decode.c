@@ -185,7 +185,9 @@ Test(decode, calls_through_slots_are_all_found) {
 
 Test(decode, the_way_to_the_loader_is_known_by_its_index) {
   static const uint8_t plain[16] = {0x68, 7, 0, 0, 0, 0xe9},
-                       endbr[16] = {0xf3, 0x0f, 0x1e, 0xfa, 0x68, 7, 0, 0, 0}, other[16] = {0x55, 0x68, 7};
-  cr_assert(rf_slot_binds(plain, 16, 7) && rf_slot_binds(endbr, 16, 7));
+                       endbr[16] = {0xf3, 0x0f, 0x1e, 0xfa, 0x68, 7, 0, 0, 0},
+                       mold[16] = {0xf3, 0x0f, 0x1e, 0xfa, 0x41, 0x53, 0xff, 0x35},
+                       other[16] = {0x55, 0x68, 7};
+  cr_assert(rf_slot_binds(plain, 16, 7) && rf_slot_binds(endbr, 16, 7) && rf_slot_binds(mold, 16, 7));
   cr_assert(!rf_slot_binds(plain, 16, 8) && !rf_slot_binds(other, 16, 7) && !rf_slot_binds(plain, 8, 7));
 }

@@ -41,11 +41,13 @@ void rf_slot_scan(const uint8_t *text, size_t bytes, uintptr_t low, uintptr_t hi
   }
 }
 
+/* Each entry of the PLT pushes its index, or (mold) has it in r11 and all go by the same header, which pushes
+ * that. */
 bool rf_slot_binds(const uint8_t *code, size_t bytes, size_t index) {
   uint32_t pushed;
   if (bytes < 16) return false;
-  if (!memcmp(code, "\xf3\x0f\x1e\xfa", 4)) code += 4; /* endbr64 */
-  if (code[0] != 0x68) return false;                   /* push */
+  if (!memcmp(code, "\xf3\x0f\x1e\xfa", 4)) code += 4;   /* endbr64 */
+  if (!memcmp(code, "\x41\x53\xff\x35", 4)) return true; /* push r11; push [rip+d] */
   memcpy(&pushed, code + 1, sizeof pushed);
-  return pushed == index;
+  return code[0] == 0x68 && pushed == index; /* push */
 }

@@ -2,7 +2,10 @@
 """Functions that no jump can be put into are timed where other modules' slots lead to them: slots of PLTs bound at start or at the
 first call, read-only or not, and calls through a GOT's slot whose value is used, too. Every call is counted, exceptions pass, pointers
 to the functions stay what they are."""
-from refunc_test import check, compile_source, same_behaviour
+import shutil
+import subprocess
+
+from refunc_test import TOOL, check, compile_source, preloaded, same_behaviour
 
 FILES = {
     "library.c": """#include "refused.h"
@@ -54,6 +57,10 @@ VARIANTS = {  # flags: calls of refused_empty
     # The PLT's entry is the function's address there, and whoever calls by that comes through the slot.
     "-no-pie -fno-pie -Wl,-z,lazy": 1000, "-no-pie -fno-pie -Wl,-z,lazy -DTAKEN": 1050, "-no-pie -fno-pie -Wl,-z,now -DTAKEN": 1050}
 
+for linker in ("gold", "lld", "mold"):
+    if shutil.which(f"ld.{linker}"):
+        VARIANTS.update({f"-fuse-ld={linker} -Wl,-z,lazy": 1000, f"-fuse-ld={linker} -Wl,-z,now -DTAKEN": 1000})
+
 
 def attempt(what, program, calls, **how):
     for budget in ("off", "5%"):
@@ -75,3 +82,24 @@ compile_source("caller.c", "libcaller.so", ["-O2", "-shared", "-fPIC", "-Wl,-son
 program = compile_source("interposes.c", flags=["-O2", "-rdynamic", "-Wl,--no-as-needed,-rpath,.", "./libcaller.so", "./libpacked.so"])
 result = same_behaviour([program], trace=["libpacked.so!refused_*"]).report()
 check(result.skipped("refused_empty") and not result.functions, f"interposed: {result.functions}, {result['skipped']}")
+
+# Rules hold there as anywhere: the body does not run where one is violated.
+with open("ruled.c", "w", encoding="ascii") as file:
+    file.write("""#include <stdio.h>
+        #include <time.h>
+        int main(void) {
+          time_t now = 0, sum = 0;
+          for (int i = 0; i < 100; i++) sum += time(i % 10 ? &now : NULL) == 5;
+          printf("%ld %d\\n", (long)sum, now > 1700000000);
+        }\n""")
+with open("ruled.yaml", "w", encoding="ascii") as file:
+    file.write("functions:\n  time:\n    args: { arg1: not null }\n    on_violation: return 5\n    memory: on\n")
+run = preloaded([compile_source("ruled.c")], env={"REFUNC_CONFIG": "ruled.yaml"})
+check(run.stdout == b"10 1\n", f"{run}")
+check(run.report().function("time")["violations"] == 10, f"{run.report().functions}")
+text = subprocess.run([TOOL, "report", *run.files()], stdout=subprocess.PIPE, check=True, text=True).stdout
+check("\u00b0time " in text and "only calls through other modules' PLT and GOT" in text, text)
+text = subprocess.run([TOOL, "check", "--trace", "refused_*", "--", "./interposes"], stdout=subprocess.PIPE, check=False, text=True).stdout
+check("refused_loop" in text.split("would not be timed")[1], text)  # nothing calls it there
+text = subprocess.run([TOOL, "check", "--trace", "time", "--", "./ruled"], stdout=subprocess.PIPE, check=False, text=True).stdout
+check("1 function would be timed" in text and "(calls from other modules)" in text, text)
