@@ -144,8 +144,10 @@ static void judge_function(struct search *s, const struct rf_extent *f) {
     pointer(s, at);
 }
 
+/* What takes its own address finds out where it is, as large code models do. */
 static void taken(void *user, size_t from, size_t to) {
   struct search *s = user;
+  if (from == to) return;
   uintptr_t source = s->query->text_start + from, target = s->query->text_start + to;
   pointer(s, target);
   const struct rf_extent *f = in_text(s->query, target) ? function_around(s, source) : NULL;
