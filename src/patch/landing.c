@@ -46,19 +46,25 @@ static uintptr_t in_gap(uintptr_t start, uintptr_t end, uintptr_t low, uintptr_t
   return 0;
 }
 
+static bool leaves(const struct rf_instruction *in) {
+  return in->flow == RF_FLOW_RETURN || in->flow == RF_FLOW_JUMP || in->flow == RF_FLOW_INDIRECT_JUMP;
+}
+
+static bool calls(const struct rf_instruction *in) {
+  return in->flow == RF_FLOW_CALL || in->flow == RF_FLOW_INDIRECT_CALL;
+}
+
 /* Where a function's code ends: by its symbol, or, where that gives no size (start-up code), behind its last
- * instruction that is no padding, if nothing falls through there. 0: not known. */
+ * instruction that is no padding. 0: not known, or it goes on from there into the padding, as memcpy_chk's
+ * into memcpy does. What ends with a call by its symbol calls what does not return. */
 static uintptr_t end_of(const struct rf_extent *f, uintptr_t next) {
-  if (f->size) return f->address + f->size;
   struct rf_instruction in;
-  uintptr_t end = 0;
-  for (uintptr_t at = f->address; at < next; at += in.length) {
-    if (!rf_decode((const uint8_t *)at, next - at, at, &in)) return 0;
-    if (in.padding) continue;
-    bool leaves = in.flow == RF_FLOW_RETURN || in.flow == RF_FLOW_JUMP || in.flow == RF_FLOW_INDIRECT_JUMP;
-    end = leaves ? at + in.length : 0;
+  uintptr_t end = 0, limit = f->size ? f->address + f->size : next;
+  for (uintptr_t at = f->address; at < limit; at += in.length) {
+    if (!rf_decode((const uint8_t *)at, limit - at, at, &in)) return 0;
+    if (!in.padding) end = leaves(&in) || (f->size && calls(&in)) ? at + in.length : 0;
   }
-  return end;
+  return end && f->size ? limit : end;
 }
 
 uintptr_t rf_landing_find(const struct rf_patch_request *r, uintptr_t low, uintptr_t high) {
@@ -68,8 +74,9 @@ uintptr_t rf_landing_find(const struct rf_patch_request *r, uintptr_t low, uintp
   uintptr_t end = 0; /* of everything so far: functions may overlap */
   for (; i + 1 < r->function_count && r->functions[i].address < high; i++) {
     const struct rf_extent *f = &r->functions[i];
-    uintptr_t next = r->functions[i + 1].address, known = end_of(f, next);
+    uintptr_t next = r->functions[i + 1].address, known = end_of(f, next), said = f->address + f->size;
     if (known > end) end = known;
+    if (said > end) end = said;
     if (!known || next < end + RF_JUMP_BYTES || next <= low) continue;
     if (!rf_code_is_padding((const uint8_t *)end, 0, next - end)) continue;
     uintptr_t landing = in_gap(end, next, low, high);

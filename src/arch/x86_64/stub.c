@@ -156,6 +156,7 @@ static enum rf_refusal collect(struct window *w, size_t limit) {
   }
   w->end = at;
   if (at >= w->start + w->needed) return RF_PATCH_OK;
+  if (!w->ends_here) return RF_REFUSE_TOO_SHORT; /* it goes on into the padding */
   return rf_code_is_padding(w->code, at, w->start + w->needed) ? RF_PATCH_OK : RF_REFUSE_TOO_SHORT;
 }
 
