@@ -63,6 +63,7 @@ static const struct refusal refusals[] = {
     {"__fentry__", OTHER_PROFILER},
     {"__cyg_profile_func_enter", OTHER_PROFILER},
     {"__cyg_profile_func_exit", OTHER_PROFILER},
+    {"__syscall_cancel_arch", "signal handlers know its instructions by their places"},
     {"__tls_get_addr", "it has a calling convention of its own"},
     {"_dl_tlsdesc_dynamic", "it has a calling convention of its own"},
     {"__gxx_personality_v0", UNWINDER},
@@ -139,6 +140,7 @@ const char *rf_refuse_name(const char *module, const char *name) {
   if (is_called_by_v8(name))
     return "a virtual machine finds its frames by the return addresses of what it calls here";
   if (is_part_of_luajit(name)) return NO_CALL;
+  if (!strncmp(name, "OUTLINED_FUNCTION_", 18)) return "it is a piece of others' code, and may pass flags";
   if (is_ocaml(name)) return "OCaml finds its frames by their return addresses";
   for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
     if (!strcmp(refusals[i].name, name)) return refusals[i].reason;

@@ -1,13 +1,21 @@
 /*
  * Functions with calling conventions of their own, as other languages' compilers and assembly writers make them: an argument in rbx, or
  * rbx left changed. Timing keeps its record in rbx, so they are left alone. Functions that save rbx, however they do it, are timed.
+ * The same with flags that are taken or returned, which timing changes; arguments that the function takes off the stack are no matter.
  * flags: -O2
+ * trace: takes_flags, returns_flags, keeps_flags, compares, takes_off, OUTLINED_FUNCTION_0
  * trace: takes_rbx, changes_rbx, passes_rbx, addresses_rbx, saves_late, saves_in_register, stores
  * option: timing.budget=off
  * skipped: takes_rbx calling convention
  * skipped: changes_rbx calling convention
  * skipped: passes_rbx calling convention
  * skipped: addresses_rbx calling convention
+ * skipped: takes_flags calling convention
+ * skipped: returns_flags calling convention
+ * skipped: OUTLINED_FUNCTION_0 may pass flags
+ * calls: keeps_flags 100
+ * calls: compares 100
+ * calls: takes_off 100
  * calls: saves_late 100
  * calls: saves_in_register 100
  * calls: stores 100
@@ -32,6 +40,30 @@ __asm__(".text\n"
         ".p2align 4\n.globl stores\n.type stores, @function\n"
         "stores: mov %rbx, -16(%rsp)\n mov %rdi, %rbx\n mov %rbx, %rax\n mov -16(%rsp), %rbx\n ret\n.size stores, .-stores\n");
 
+#define START(name) ".p2align 4\n.globl " name "\n.type " name ", @function\n" name ": "
+#define END(name) "\n.size " name ", .-" name "\n"
+__asm__(".text\n"
+        START("takes_flags") "mov %rdi, %rax\n adc $1, %rax\n nopl (%rax)\n ret" END("takes_flags")
+        START("returns_flags") "cmp %rsi, %rdi\n mov %rdi, %rax\n nopl (%rax)\n ret" END("returns_flags")
+        START("keeps_flags") "mov %rdi, %rax\n add %rsi, %rax\n adc $0, %rax\n ret" END("keeps_flags")
+        START("compares") "mov %rdi, %rax\n cmp %rsi, %rdi\n cmovb %rsi, %rax\n ret" END("compares")
+        START("takes_off") "mov 8(%rsp), %rax\n add 16(%rsp), %rax\n ret $16" END("takes_off")
+        START("OUTLINED_FUNCTION_0") "test %rdi, %rdi\n mov %rdi, %rax\n je 1f\n nop\n 1: ret" END("OUTLINED_FUNCTION_0"));
+
+extern long keeps_flags(long x, long y), compares(long x, long y), OUTLINED_FUNCTION_0(long x);
+
+static void flags(long x) {
+  long result, below;
+  __asm__ volatile("sub $128, %%rsp\n stc\n call takes_flags\n lea 128(%%rsp), %%rsp" : "=a"(result) : "D"(x) : "rcx", "memory", "cc");
+  REQUIRE(result == x + 2);
+  __asm__ volatile("sub $128, %%rsp\n call returns_flags\n setb %%al\n movzbl %%al, %%eax\n add $128, %%rsp"
+                   : "=a"(below) : "D"(x), "S"(50L) : "rcx", "memory", "cc");
+  REQUIRE(below == (x < 50));
+  __asm__ volatile("sub $128, %%rsp\n push %1\n push %2\n call takes_off\n add $128, %%rsp"
+                   : "=a"(result) : "r"(x), "r"(7L) : "rcx", "memory", "cc");
+  REQUIRE(result == x + 7 && keeps_flags(x, 3) == x + 3 && compares(x, 40) == (x < 40 ? 40 : x) && OUTLINED_FUNCTION_0(x) == x);
+}
+
 extern long saves_late(long x), saves_in_register(long x), stores(long x);
 
 /* name(x) with rbx = kept; what rbx was left at goes to *after. */
@@ -53,6 +85,7 @@ int main(void) {
     REQUIRE(CALL(changes_rbx, i, 7, after) == i + 1 && after == 0);
     REQUIRE(CALL(passes_rbx, i, 9, after) == i + 9 && after == 9);
     REQUIRE(CALL(addresses_rbx, i, &cell, after) == i + 5 && after == (long)&cell);
+    flags(i);
     REQUIRE(saves_late(i) == (i ? i + 1 : 0) && saves_in_register(i) == i && stores(i) == i);
   }
 }

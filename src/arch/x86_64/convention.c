@@ -110,3 +110,87 @@ bool rf_takes_return_address(const uint8_t *code, size_t bytes) {
   }
   return reads && !instrumented;
 }
+
+/* ---- the flags ---- */
+
+enum flags { FLAGS_KEPT, FLAGS_READ, FLAGS_COMPARED, FLAGS_CHANGED };
+
+static enum flags flags_of_two_bytes(uint8_t opcode) {
+  switch (opcode) {
+  case 0x40 ... 0x4f: /* cmov */
+  case 0x80 ... 0x9f: /* jcc, setcc */ return FLAGS_READ;
+  case 0x2e ... 0x2f: /* comiss */
+  case 0xa3: /* bt */ return FLAGS_COMPARED;
+  case 0x10 ... 0x1f: /* vectors, nops */
+  case 0x28 ... 0x29:
+  case 0x6e ... 0x6f:
+  case 0x7e ... 0x7f:
+  case 0xb6 ... 0xb7: /* movzx */
+  case 0xbe ... 0xbf: /* movsx */
+  case 0xd6: return FLAGS_KEPT;
+  }
+  return FLAGS_CHANGED;
+}
+
+static enum flags flags_of_group(uint8_t opcode, unsigned reg) {
+  if (opcode == 0xf6 || opcode == 0xf7) return reg == 0 ? FLAGS_COMPARED : FLAGS_CHANGED; /* test */
+  if (opcode >= 0xc0) return reg == 2 || reg == 3 ? FLAGS_READ : FLAGS_CHANGED;           /* rcl, rcr */
+  return reg == 7 ? FLAGS_COMPARED : reg == 2 || reg == 3 ? FLAGS_READ : FLAGS_CHANGED;   /* cmp; adc, sbb */
+}
+
+/* By the opcode; what is not known is taken for a change. */
+static enum flags flags_of(const uint8_t *code) {
+  while (*code == 0x66 || *code == 0xf2 || *code == 0xf3 || (*code & 0xf0) == 0x40) code++;
+  switch (*code) {
+  case 0x0f: return flags_of_two_bytes(code[1]);
+  case 0x70 ... 0x7f: /* jcc */
+  case 0x10 ... 0x15: /* adc */
+  case 0x18 ... 0x1d: /* sbb */
+  case 0x9c:          /* pushf */
+  case 0x9f:          /* lahf */
+  case 0xf5: /* cmc */ return FLAGS_READ;
+  case 0x38 ... 0x3d: /* cmp */
+  case 0x84 ... 0x85: /* test */
+  case 0xa8 ... 0xa9:
+  case 0xf8 ... 0xf9: /* clc, stc */ return FLAGS_COMPARED;
+  case 0x80 ... 0x83:
+  case 0xc0 ... 0xc1:
+  case 0xd0 ... 0xd3:
+  case 0xf6 ... 0xf7: return flags_of_group(*code, code[1] >> 3 & 7);
+  case 0x50 ... 0x5f: /* push, pop */
+  case 0x63:          /* movsxd */
+  case 0x86 ... 0x8d: /* xchg, mov, lea */
+  case 0x90 ... 0x97:
+  case 0xb0 ... 0xbf:
+  case 0xc6 ... 0xc7: return FLAGS_KEPT;
+  }
+  return FLAGS_CHANGED;
+}
+
+static bool takes_flags(const uint8_t *code, size_t bytes) {
+  struct rf_instruction in;
+  for (size_t at = 0; at < bytes; at += in.length) {
+    if (!rf_decode(code + at, bytes - at, (uintptr_t)code + at, &in)) return false;
+    enum flags use = flags_of(code + at);
+    if (use != FLAGS_KEPT) return use == FLAGS_READ;
+  }
+  return false;
+}
+
+/* Compilers compare nothing for nothing. */
+static bool returns_flags(const uint8_t *code, size_t bytes) {
+  struct rf_instruction in;
+  bool compared = false;
+  for (size_t at = 0; at < bytes; at += in.length) {
+    if (!rf_decode(code + at, bytes - at, (uintptr_t)code + at, &in)) return false;
+    if (in.flow == RF_FLOW_RETURN && compared) return true;
+    enum flags use = flags_of(code + at);
+    if (use != FLAGS_KEPT && !in.padding) compared = in.flow == RF_FLOW_NONE && use == FLAGS_COMPARED;
+  }
+  return false;
+}
+
+bool rf_passes_flags(const uint8_t *code, size_t bytes, bool exact) {
+  enum { SHORT = 64 };
+  return takes_flags(code, bytes) || (exact && bytes <= SHORT && returns_flags(code, bytes));
+}

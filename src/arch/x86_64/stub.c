@@ -306,6 +306,7 @@ static enum rf_refusal check_function(const struct rf_stub_request *request, siz
   if (request->code[0] == RF_TRAP_BYTE) return RF_REFUSE_PATCHED;
   if (rf_breaks_convention(request->code, bytes, request->size != 0)) return RF_REFUSE_CONVENTION;
   if (rf_takes_return_address(request->code, bytes)) return RF_REFUSE_CALLER;
+  if (rf_passes_flags(request->code, bytes, request->size != 0)) return RF_REFUSE_CONVENTION;
   if (request->whole && (bytes > WHOLE_BYTES || bytes <= start)) return RF_REFUSE_BRANCH_BACK;
   return RF_PATCH_OK;
 }
