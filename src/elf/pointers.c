@@ -87,15 +87,27 @@ static void visit_relr(const struct pointers *p, struct table table) {
   }
 }
 
+/* 0 or 1; no bool, so that several can be looked at without a jump between them. */
+static inline unsigned is_text(const struct pointers *p, uintptr_t word) {
+  return word - p->module->text_start < p->module->text_end - p->module->text_start;
+}
+
+static void visit_each(const struct pointers *p, const uintptr_t *word, const uintptr_t *end) {
+  for (; word < end; word++)
+    if (is_text(p, *word)) p->visit(p->user, *word);
+}
+
 static void visit_words(const struct pointers *p) {
   const Elf64_Phdr *headers = p->module->program_headers;
   for (size_t i = 0; i < p->module->program_header_count; i++) {
     if (headers[i].p_type != PT_LOAD || !(headers[i].p_flags & PF_R)) continue;
     uintptr_t start = p->module->load_address + headers[i].p_vaddr, end = start + headers[i].p_filesz;
     const uintptr_t *word = (const uintptr_t *)((start + sizeof *word - 1) & ~(sizeof *word - 1));
-    for (; (uintptr_t)(word + 1) <= end; word++)
-      if (*word - p->module->text_start < p->module->text_end - p->module->text_start)
-        p->visit(p->user, *word);
+    const uintptr_t *behind = word + (end > (uintptr_t)word ? (end - (uintptr_t)word) / sizeof *word : 0);
+    for (; word + 4 <= behind; word += 4)
+      if (is_text(p, word[0]) | is_text(p, word[1]) | is_text(p, word[2]) | is_text(p, word[3]))
+        visit_each(p, word, word + 4); /* seldom */
+    visit_each(p, word, behind);
   }
 }
 

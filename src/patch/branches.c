@@ -230,7 +230,7 @@ bool rf_branches_find(const struct rf_branch_query *query, uint16_t *entered) {
                rf_jump_offset((const uint8_t *)query->starts[i]) + RF_JUMP_BYTES);
   struct scan all = {query, targets, true, hit, stub_hit, &search};
   scan(&all);
-  if (query->module) rf_labels_visit(query, targets, label_hit, &search);
+  if (query->labels) rf_labels_visit(query, query->labels, targets, label_hit, &search);
   rf_pages_free(targets, bytes);
   return true;
 }
@@ -311,7 +311,7 @@ bool rf_branches_list(const struct rf_branch_query *query, const struct rf_exten
     mark_range(query, targets, areas[i].address, areas[i].size);
   struct scan all = {query, targets, false, list_hit, list_stub_hit, &listing};
   if (targets) scan(&all);
-  if (targets && query->module) rf_labels_visit(query, targets, list_label, &listing);
+  if (targets && query->labels) rf_labels_visit(query, query->labels, targets, list_label, &listing);
   if (targets) rf_pages_free(targets, bytes);
   if (listing.failed) rf_branch_list_free(list);
   return !listing.failed;

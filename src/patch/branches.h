@@ -25,8 +25,11 @@ struct rf_branch_list {
   size_t count, capacity;
 };
 
+struct rf_labels;
+
 struct rf_branch_query {
   const struct rf_module *module;
+  const struct rf_labels *labels; /* the module's (labels.h); NULL: they don't matter */
   uintptr_t text_start, text_end; /* a module's code, from the first segment to the last */
   const struct rf_segment *segments;
   size_t segment_count;

@@ -21,27 +21,31 @@ struct table {
 
 struct search {
   const struct rf_branch_query *query;
-  const uint64_t *targets;
-  void (*visit)(void *user, uintptr_t from, uintptr_t to);
-  void *user;
+  struct rf_labels *labels;
   struct table *tables;
   size_t count, capacity;
   struct rf_extent around; /* the function that holds what was looked at last */
-  bool judged, anywhere;   /* ... and whether it may jump to any place in it */
+  bool judged;             /* ... and whether it may jump to any place in it has been seen */
 };
 
 static bool in_text(const struct rf_branch_query *q, uintptr_t address) {
   return address - q->text_start < q->text_end - q->text_start;
 }
 
-static bool is_wanted(const struct search *s, uintptr_t address) {
-  size_t at = address - s->query->text_start;
-  return in_text(s->query, address) && (s->targets[at / 64] >> (at % 64) & 1);
+static void add(const struct search *s, uint32_t from, uintptr_t to) {
+  struct rf_labels *labels = s->labels;
+  struct rf_label *label = rf_grow(labels->label, labels->count, &labels->capacity, sizeof *label);
+  if (!label) {
+    labels->incomplete = true;
+    return;
+  }
+  labels->label = label;
+  label[labels->count++] = (struct rf_label){from, (uint32_t)(to - s->query->text_start)};
 }
 
 static void pointer(void *user, uintptr_t address) {
-  struct search *s = user;
-  if (is_wanted(s, address)) s->visit(s->user, 0, address);
+  const struct search *s = user;
+  if (in_text(s->query, address)) add(s, RF_LABEL_DATA, address);
 }
 
 /* ---- tables of distances ---- */
@@ -74,18 +78,15 @@ static int by_start(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-static bool is_own_beginning(const struct search *s, const struct table *table, uintptr_t to) {
-  const struct rf_extent *f = rf_branch_function(s->query, table->from);
-  return f && f->address == to && rf_branch_holds_word(s->query, table->from);
-}
-
+/* Of addresses only that of the beginning of the function that jumps by the table: the others are pointers, too. */
 static void visit_table(const struct search *s, const struct table *table, uintptr_t end) {
   uintptr_t to, readable = table->start + rf_module_readable(s->query->module, table->start);
+  const struct rf_extent *f = table->wide ? rf_branch_function(s->query, table->from) : NULL;
   size_t bytes = entry_bytes(table);
   if (end > readable) end = readable;
   for (uintptr_t at = table->start; at + bytes <= end && entry_at(s, table, at, &to); at += bytes)
-    if (is_wanted(s, to) && (!table->wide || is_own_beginning(s, table, to)))
-      s->visit(s->user, table->from, to);
+    if (!table->wide || (f && to == f->address && rf_branch_holds_word(s->query, table->from)))
+      add(s, (uint32_t)(table->from - s->query->text_start), to);
 }
 
 static void visit_tables(struct search *s) {
@@ -137,9 +138,10 @@ static bool is_inside(const struct rf_extent *f, uintptr_t to) {
 
 /* A label of its own is taken. Differences of labels may be added to it, to lead anywhere in the function. */
 static void judge_function(struct search *s, const struct rf_extent *f) {
-  if (!s->judged) s->anywhere = goes_anywhere(f);
+  if (s->judged) return;
   s->judged = true;
-  for (uintptr_t at = f->address + 1; s->anywhere && at < f->address + BEGINNING && at < f->address + f->size;
+  bool anywhere = goes_anywhere(f);
+  for (uintptr_t at = f->address + 1; anywhere && at < f->address + BEGINNING && at < f->address + f->size;
        at++)
     pointer(s, at);
 }
@@ -163,15 +165,15 @@ static void taken_absolute(void *user, size_t from, size_t to, bool indexed) {
   if (!in_text(s->query, target)) return;
   const struct rf_extent *f = function_around(s, source);
   if (!is_inside(f, target)) return;
-  if (is_wanted(s, target) && rf_branch_holds_word(s->query, source)) pointer(s, target);
+  if (rf_branch_holds_word(s->query, source)) pointer(s, target);
   judge_function(s, f);
 }
 
-void rf_labels_visit(const struct rf_branch_query *q, const uint64_t *targets,
-                     void (*visit)(void *user, uintptr_t from, uintptr_t to), void *user) {
-  struct search s = {.query = q, .targets = targets, .visit = visit, .user = user};
+void rf_labels_find(const struct rf_branch_query *q, struct rf_labels *labels) {
+  struct search s = {.query = q, .labels = labels};
   struct rf_segment all = rf_module_hull(q->module);
   uintptr_t text = q->text_start;
+  *labels = (struct rf_labels){0};
   rf_module_pointers_visit(q->module, pointer, &s);
   for (size_t i = 0; i < q->segment_count; i++) {
     const struct rf_segment *segment = &q->segments[i];
@@ -181,4 +183,19 @@ void rf_labels_visit(const struct rf_branch_query *q, const uint64_t *targets,
     if (!q->module->load_address) rf_absolute_scan(&range, all.start, all.end, taken_absolute, &s);
   }
   visit_tables(&s);
+}
+
+void rf_labels_free(struct rf_labels *labels) {
+  rf_free(labels->label);
+  *labels = (struct rf_labels){0};
+}
+
+void rf_labels_visit(const struct rf_branch_query *q, const struct rf_labels *labels, const uint64_t *targets,
+                     void (*visit)(void *user, uintptr_t from, uintptr_t to), void *user) {
+  uintptr_t text = q->text_start;
+  for (size_t i = 0; i < labels->count; i++) {
+    const struct rf_label *label = &labels->label[i];
+    if (targets[label->to / 64] >> (label->to % 64) & 1)
+      visit(user, label->from == RF_LABEL_DATA ? 0 : text + label->from, text + label->to);
+  }
 }

@@ -404,7 +404,9 @@ static size_t buckets_of(const struct accumulator *a, const struct rf_header *h,
 
 static void merge_buckets(struct rf_report *report, struct rf_report_function *f, const struct accumulator *a,
                           const struct rf_header *h, struct rf_arena *scratch) {
-  struct rf_duration_bucket *own = rf_arena_alloc(scratch, sizeof *own * RF_OCTAVES * RF_SUBBUCKETS);
+  size_t octaves = 0; /* few of them, mostly: room for all took more time than all else of a report */
+  for (unsigned o = 0; o < RF_OCTAVES; o++) octaves += a->octave[o] != NULL;
+  struct rf_duration_bucket *own = rf_arena_alloc(scratch, sizeof *own * (octaves * RF_SUBBUCKETS + 1));
   size_t count = buckets_of(a, h, own);
   if (!count) return;
   struct rf_duration_bucket *merged = rf_arena_alloc(report->arena, (count + f->buckets) * sizeof *merged);

@@ -12,6 +12,7 @@
 #include "base/quiet.h"
 #include "base/signals.h"
 #include "base/thread.h"
+#include "recording/claim.h"
 #include "recording/threads.h"
 #include "recording/writer.h"
 #include "trace/account.h"
@@ -144,6 +145,26 @@ static inline __attribute__((always_inline)) void end_call(struct rf_record *rec
   free_record(record);
 }
 
+/*
+ * Counters for a duration, where the recording has room for them without growing: without it each of the first
+ * calls of every function took two system calls and a saving of the vector registers, a millisecond for a thousand.
+ * A handler may make the same ones meanwhile: then its own stay.
+ */
+static RF_PRESERVE_ALL __attribute__((noinline)) bool make_octave_here(struct rf_slot *slot,
+                                                                       uint64_t duration) {
+  rf_ref *octave = &slot->octave[rf_bucket_of(duration).octave], none = 0;
+  char *counters = rf_claim_mapped((struct rf_header *)rf_trace_base, RF_SUBBUCKETS * sizeof(uint64_t));
+  if (!counters) return false;
+  __atomic_compare_exchange_n(octave, &none, (rf_ref)(counters - rf_trace_base), false, __ATOMIC_RELAXED,
+                              __ATOMIC_RELAXED);
+  return true;
+}
+
+/* Of a thread that is no forked child's: its recording would be the parent's. */
+static inline bool has_counter(struct rf_slot *slot, uint64_t duration) {
+  return LIKELY(rf_slot_counts(slot, duration)) || make_octave_here(slot, duration);
+}
+
 /* Behind rf_exit_rare, which left the call as a usual one, unless it was the parent's. */
 static RF_PRESERVE_ALL __attribute__((noinline)) void
 end_prepared(struct rf_record *record, uint32_t flags, uint64_t clock, uint64_t now, uintptr_t rbp) {
@@ -172,7 +193,7 @@ RF_PRESERVE_ALL void rf_exit(struct rf_record *record, uint64_t clock, uintptr_t
     rf_full_exit(record, clock);
     now = record->body;
   }
-  if (LIKELY(usual && rf_slot_counts(record->slot, duration_of(record, now))))
+  if (LIKELY(usual && has_counter(record->slot, duration_of(record, now))))
     end_call(record, flags, clock, now, rbp);
   else
     exit_unusual(record, flags, clock, now, rbp);
@@ -208,7 +229,7 @@ RF_PRESERVE_ALL int rf_exit_measured(struct rf_record *record, uint64_t clock) {
     now = record->body;
   }
   uint64_t duration = duration_of(record, now);
-  if (!LIKELY(rf_slot_counts(record->slot, duration))) {
+  if (!LIKELY(has_counter(record->slot, duration))) {
     exit_unusual(record, flags, clock, now, 0);
     return 1;
   }

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "elf/module.h"
 #include "patch/branches.h"
+#include "patch/labels.h"
 #include "patch/patch.h"
 #include "patch/slots.h"
 #include "recording/threads.h"
@@ -44,6 +45,7 @@ struct sweep {
   struct candidate *candidates;
   size_t candidate_count, candidate_capacity;
   size_t asked_count;        /* of them, while others are added */
+  struct rf_labels labels;   /* that lead into its code */
   struct rf_extent *extents; /* of every function, to know where the next one begins */
   size_t extent_count, extent_capacity;
   uint16_t *entered;           /* by candidate: which of its first bytes are branched to */
@@ -313,6 +315,7 @@ static rf_ref skip(const struct sweep *s, const struct candidate *first, const c
 
 static struct rf_branch_query query_of(const struct sweep *s, struct rf_segment segments[MOST_SEGMENTS]) {
   return (struct rf_branch_query){.module = s->module,
+                                  .labels = &s->labels,
                                   .text_start = s->module->text_start,
                                   .text_end = s->module->text_end,
                                   .segments = segments,
@@ -330,7 +333,8 @@ static bool find_branches(struct sweep *s) {
   struct rf_segment segments[MOST_SEGMENTS];
   struct rf_branch_query query = query_of(s, segments);
   query.starts = starts, query.start_count = s->candidate_count;
-  bool found = starts && s->entered && rf_branches_find(&query, s->entered);
+  rf_labels_find(&query, &s->labels);
+  bool found = starts && s->entered && !s->labels.incomplete && rf_branches_find(&query, s->entered);
   rf_free(starts);
   return found;
 }
@@ -606,6 +610,7 @@ static void free_sweep(struct sweep *s) {
   rf_free(s->candidates);
   rf_free(s->extents);
   rf_free(s->entered);
+  rf_labels_free(&s->labels);
 }
 
 static void sweep_symbols(struct sweep *s, struct rf_seen *seen) {

@@ -10,6 +10,7 @@
 
 #include "arch/slots.h"
 #include "arch/stub.h"
+#include "arch/x86_64/label_scan.h"
 #include "arch/x86_64/usual.h"
 
 static void open_decoder(void) { cr_assert_null(rf_decoder_open()); }
@@ -190,4 +191,52 @@ Test(decode, the_way_to_the_loader_is_known_by_its_index) {
                        other[16] = {0x55, 0x68, 7};
   cr_assert(rf_slot_binds(plain, 16, 7) && rf_slot_binds(endbr, 16, 7) && rf_slot_binds(mold, 16, 7));
   cr_assert(!rf_slot_binds(plain, 16, 8) && !rf_slot_binds(other, 16, 7) && !rf_slot_binds(plain, 8, 7));
+}
+
+/* ---- addresses ---- */
+
+static struct {
+  size_t count, from[TEXT];
+  uintptr_t to[TEXT];
+} addresses;
+
+static void note_address(void *user, size_t from, size_t to, bool indexed) {
+  (void)indexed;
+  if (addresses.count && from <= addresses.from[addresses.count - 1]) return; /* some are found twice */
+  addresses.from[addresses.count] = from;
+  addresses.to[addresses.count++] = to + (uintptr_t)user;
+}
+
+/* Numbers that are addresses in a range, whether or not they all have the same highest byte. */
+Test(decode, the_scan_finds_all_addresses_in_a_range) {
+  static const uintptr_t ranges[][2] = {{0x400000, 0xac3000},
+                                        {0x400000, 0x403000},
+                                        {0xfff000, 0x1003000},
+                                        {0x10000, 0x30000000},
+                                        {0x1fff0, 0x2f0010}};
+  static uint8_t text[TEXT + 8];
+  size_t all = 0;
+  srandom(13);
+  for (int round = 0; round < 500; round++) {
+    const uintptr_t *range = ranges[round % 5];
+    for (size_t i = 0; i < TEXT; i++) text[i] = random() % 2 ? 0 : (uint8_t)random();
+    for (int i = 0; i < 200; i++) {
+      uint32_t value = (uint32_t)(range[0] - 4 + (uintptr_t)random() % (range[1] - range[0] + 8));
+      memcpy(text + (size_t)random() % (TEXT - 4), &value, sizeof value);
+    }
+    struct rf_scan_range where = {text, 0, TEXT, false};
+    addresses.count = 0;
+    rf_absolute_scan(&where, range[0], range[1], note_address, text);
+    size_t found = 0;
+    for (size_t from = 0; from + 4 <= TEXT; from++) {
+      uint32_t value;
+      memcpy(&value, text + from, sizeof value);
+      if (value < range[0] || value >= range[1]) continue;
+      cr_assert(found < addresses.count && addresses.from[found] == from && addresses.to[found] == value,
+                "round %d: %x at %zu", round, value, from);
+      found++;
+    }
+    all += found;
+  }
+  cr_assert_gt(all, 10000, "%zu addresses", all);
 }

@@ -40,16 +40,25 @@ static bool is_indexed(const uint8_t *displacement) {
          (displacement[-3] == 0xff || displacement[-3] == 0x8b);
 }
 
-/* Addresses in the range differ in their highest byte little: so that is looked at first. */
+/* Bytes in [least, most], as a mask. */
+static inline unsigned within(__m128i bytes, uint8_t least, uint8_t most) {
+  __m128i above = _mm_sub_epi8(bytes, _mm_set1_epi8((char)least));
+  return (unsigned)_mm_movemask_epi8(
+      _mm_cmpeq_epi8(_mm_min_epu8(above, _mm_set1_epi8((char)(most - least))), above));
+}
+
+/* Addresses in the range differ in their highest byte little, so that is looked at first; and where it is one for all,
+ * the one below it, since small numbers have the same. */
 void rf_absolute_scan(const struct rf_scan_range *range, uintptr_t low, uintptr_t high,
                       void (*found)(void *user, size_t from, size_t to, bool indexed), void *user) {
   if (low >= high || high > UINT32_MAX || range->to - range->from < STEP + 3) return;
   uint8_t least = (uint8_t)(low >> 24), most = (uint8_t)((high - 1) >> 24);
-  __m128i start = _mm_set1_epi8((char)least), reach = _mm_set1_epi8((char)(most - least));
+  uint8_t below_least = least == most ? (uint8_t)(low >> 16) : 0,
+          below_most = least == most ? (uint8_t)((high - 1) >> 16) : UINT8_MAX;
   for (size_t at = range->from; at + 4 <= range->to; at += STEP) {
     if (at + STEP + 3 > range->to) at = range->to - STEP - 3; /* some of it again */
-    __m128i above = _mm_sub_epi8(load(range->text + at + 3), start);
-    unsigned left = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(above, reach), above));
+    const uint8_t *text = range->text + at;
+    unsigned left = within(load(text + 3), least, most) & within(load(text + 2), below_least, below_most);
     for (; left; left &= left - 1) {
       size_t from = at + (unsigned)__builtin_ctz(left);
       uint32_t value;
