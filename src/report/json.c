@@ -32,6 +32,7 @@ static void put_self(struct rf_json *json, struct rf_report *report) {
   rf_json_put(&dropped, "sites", self->dropped_sites);
   rf_json_close(json, '}');
   rf_json_put(&scope, "probes_s", self->probes_s);
+  rf_json_put(&scope, "counting_s", self->counting_s);
   rf_json_put(&scope, "rules_s", self->rules_s);
   rf_json_put(&scope, "per_function_s", self->measured_s);
   rf_json_put(&scope, "sampler_s", self->sampler_s);

@@ -225,7 +225,8 @@ struct rf_report_self {
   double overhead_s;                 /* all of it together */
   double probes_s, sampler_s, start_s, memory_bytes;
   double rules_s,
-      measured_s; /* at calls, beyond timing them: rules, spans and kept calls; heap and system figures */
+      measured_s;    /* at calls, beyond timing them: rules, spans and kept calls; heap and system figures */
+  double counting_s; /* of calls that were merely counted; NAN: not known, though there were such */
   double dropped_calls, dropped_functions, dropped_samples, dropped_sites;
 };
 

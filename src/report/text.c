@@ -240,14 +240,18 @@ static void add_self(struct rf_buffer *out, const struct rf_report *report, cons
   flow.column++;
   flow.indent++;
   double run = whole_time(report);
+  bool part = report->sampled && isnan(self->counting_s) && rf_report_reason(report, "self.counting_s");
+  const char *least = part ? "at least " : "";
   if (self->overhead_s >= 0 && run >= SHARE_TELLS_S)
-    rf_flow_item(&flow, "cost %s, %s of the run", rf_show_duration(self->overhead_s, style),
+    rf_flow_item(&flow, "cost %s%s, %s of the run", least, rf_show_duration(self->overhead_s, style),
                  rf_show_ratio(self->overhead_s / run));
   else if (self->overhead_s >= 0)
-    rf_flow_item(&flow, "cost %s", rf_show_duration(self->overhead_s, style));
+    rf_flow_item(&flow, "cost %s%s", least, rf_show_duration(self->overhead_s, style));
   if (self->probes_s > 0)
     rf_flow_item(&flow, "timing %s at %s a call", rf_show_duration(self->probes_s, style),
                  rf_show_duration(self->probe_cost_s, style));
+  if (self->counting_s > 0) rf_flow_item(&flow, "counting %s", rf_show_duration(self->counting_s, style));
+  if (part) rf_flow_item(&flow, "counting not measured: hundreds of functions take turns");
   if (self->rules_s > 0) rf_flow_item(&flow, "rules %s", rf_show_duration(self->rules_s, style));
   if (self->measured_s > 0)
     rf_flow_item(&flow, "heap and system by function %s", rf_show_duration(self->measured_s, style));
