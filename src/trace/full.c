@@ -29,11 +29,6 @@ struct rf_extra {
 };
 _Static_assert(sizeof(struct rf_extra) == 128, "cheap to index");
 
-static inline uint64_t read_clock(enum rf_clock_mode mode, uint64_t now) {
-  if (mode == RF_CLOCK_PERF_COUNTER) return now;
-  return mode == RF_CLOCK_THREAD ? rf_thread_clock_read(rf_tls.self, now) : rf_clock_read(mode);
-}
-
 /* ---- what the clocks cost ---- */
 
 #define PAIRS 16
@@ -53,7 +48,7 @@ static struct rf_clock_cost measure_clock(enum rf_clock_mode mode) {
   for (int batch = 0; batch < BATCHES; batch++) {
     uint64_t start = rf_cycles(), sum = 0;
     for (int i = 0; i < PAIRS; i++) {
-      uint64_t from = read_clock(mode, start), to = read_clock(mode, start);
+      uint64_t from = rf_full_read_clock(mode, start), to = rf_full_read_clock(mode, start);
       sum += to > from ? to - from : 0;
     }
     uint64_t spent = rf_cycles() - start;
@@ -83,7 +78,8 @@ bool rf_full_set(uint32_t id, const struct rf_full *full) {
     left = 65536 / sizeof *room;
   }
   *room = *full;
-  room->clock_cycles = rf_full_clock_cost(full->mode).cycles;
+  uint32_t cycles = rf_full_clock_cost(full->mode).cycles;
+  room->clock_cycles = cycles > 1 ? cycles : 0; /* what is next to nothing is not worth an addition a call */
   rf_sites[id].extra = room++;
   left--;
   return true;
@@ -93,7 +89,7 @@ static inline const struct rf_full *full_of(uint32_t id) { return rf_sites[id].e
 
 uint64_t rf_full_clock(uint32_t id, uint64_t now) {
   const struct rf_full *full = full_of(id);
-  return full ? read_clock(full->mode, now) : now;
+  return full ? rf_full_read_clock(full->mode, now) : now;
 }
 
 static void map_extras(struct rf_chunk_header *chunk) {
@@ -221,7 +217,7 @@ RF_PRESERVE_ALL void rf_full_enter(struct rf_record *record) {
   record->flags |= RF_RECORD_FULL;
   if (full->flags) enter_measured(record, full);
   if (full->clock_cycles) spend(record->slot, 0, full->clock_cycles);
-  record->start = read_clock(full->mode, rf_cycles());
+  record->start = rf_full_read_clock(full->mode, rf_cycles());
 }
 
 RF_PRESERVE_ALL __attribute__((noinline)) static void
@@ -235,7 +231,7 @@ exit_measured(struct rf_record *record, const struct rf_full *full, uint64_t now
 
 RF_PRESERVE_ALL void rf_full_exit(struct rf_record *record, uint64_t now) {
   const struct rf_full *full = full_of(record->id);
-  record->body = read_clock(full->mode, now);
+  record->body = rf_full_read_clock(full->mode, now);
   if (full->flags) exit_measured(record, full, now);
 }
 

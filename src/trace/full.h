@@ -10,7 +10,10 @@
 #include <stdint.h>
 
 #include "arch/entry.h"
+#include "base/thread.h"
 #include "recording/format.h"
+#include "trace/clocks.h"
+#include "trace/thread_clock.h"
 
 /* What is measured of a function's calls, besides time, and how often. Set before it is patched; read-only
  * then. */
@@ -55,6 +58,11 @@ static inline void rf_full_set_checker(uint32_t id, const void *checker) {
 /* Of a function with a full measurement. */
 static inline const void *rf_full_checker(uint32_t id) {
   return ((const struct rf_full *)rf_sites[id].extra)->checker;
+}
+/* What a clock says when the cycle counter says now. */
+static inline uint64_t rf_full_read_clock(enum rf_clock_mode mode, uint64_t now) {
+  if (mode == RF_CLOCK_PERF_COUNTER) return now;
+  return mode == RF_CLOCK_THREAD ? rf_thread_clock_read(rf_tls.self, now) : rf_clock_read(mode);
 }
 /* The clock of a function's mode. */
 uint64_t rf_full_clock(uint32_t id, uint64_t now);

@@ -1,5 +1,5 @@
 /*
- * The assembly entry (entry.S) and what it needs from src/trace/call.c. Code behind it is compiled with
+ * The assembly entry (entry.S) and what it needs from src/trace: call.c, enter.c, dead.c. Code behind it is compiled with
  * general registers only, since the app's vector registers hold arguments and results.
  */
 #pragma once
