@@ -5,6 +5,7 @@
  * patching stays timed.
  * flags: -O2
  * flags: -O2 -no-pie -fno-pie -DFIXED
+ * flags: -O2 -Wl,-z,pack-relative-relocs
  * flags: -O2 -shared-libgcc -Wl,-z,noseparate-code
  * trace: by_*, patchable, plain
  * option: timing.budget=off
