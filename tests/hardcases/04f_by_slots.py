@@ -20,6 +20,7 @@ FILES = {
           void *library_knows(void);
         }
         static int left, thrown;
+        extern "C" __attribute__((noinline)) void tailing(void) { refused_empty(); } /* a jump, which is moved where this is patched */
         static int countdown(void) { return --left > 0; }
         static int throwing(void) { throw 7; }
         static void *volatile taken;
@@ -27,7 +28,8 @@ FILES = {
           int same = 1;
           for (int i = 0; i < 10; i++)
             try { refused_loop(throwing); } catch (int number) { thrown += number == 7; }
-          for (int i = 0; i < 1000; i++) refused_empty();
+          for (int i = 0; i < 980; i++) refused_empty();
+          for (int i = 0; i < 20; i++) tailing();
           for (int i = 0; i < 100; i++) {
             left = 3;
             if (refused_loop(countdown) != 0 || left != 0) puts("wrong");
@@ -64,10 +66,11 @@ for linker in ("gold", "lld", "mold"):
 
 def attempt(what, program, calls, **how):
     for budget in ("off", "5%"):
-        result = same_behaviour([program], trace="refused_*", options={"timing.budget": budget}, **how).report()
+        result = same_behaviour([program], trace=["refused_*", "tailing"], options={"timing.budget": budget}, **how).report()
         for name, expected in (("refused_empty", calls), ("refused_loop", 110)):
             check(result.calls(name) == expected, f"{what}: {name}: {result.calls(name)} calls, expected {expected}; {result['skipped']}")
             check(result.function(name)["entry"] == "slots", f"{what}: {name} is entered by {result.function(name)['entry']}")
+        check(result.calls("tailing") == 20, f"{what}: {result.functions}")
         check(not result["skipped"], f"{what}: {result['skipped']}")
         if budget == "off":
             check(result.function("refused_loop")["unwound"] == 10, f"{what}: {result.function('refused_loop')}")
