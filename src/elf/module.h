@@ -34,6 +34,8 @@ size_t rf_module_text_segments(const struct rf_module *module, struct rf_segment
 
 /* How many bytes from address on the file fills in a readable segment; 0: none. */
 size_t rf_module_readable(const struct rf_module *module, uintptr_t address);
+/* The same in a segment that nobody may write to. */
+size_t rf_module_constant(const struct rf_module *module, uintptr_t address);
 
 /* What a pointer in the dynamic section leads to; 0: out of the module. The loader replaces offsets by
  * addresses where it may write (not in the vDSO); both forms are understood. */

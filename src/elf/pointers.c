@@ -8,6 +8,7 @@
  * An executable with fixed addresses has none of these: its words are looked at.
  */
 #include <elf.h>
+#include <errno.h>
 #include <string.h>
 
 #include "arch/arch.h"
@@ -97,17 +98,33 @@ static void visit_each(const struct pointers *p, const uintptr_t *word, const ui
     if (is_text(p, *word)) p->visit(p->user, *word);
 }
 
+/* A running program may have taken pages of its data away from itself: a call that does nothing tells, which
+ * no filter of system calls forbids. */
+static bool is_readable(uintptr_t page) {
+  enum { NOTHING_TO_DO = 99 };
+  return rf_syscall(SYS_rt_sigprocmask, NOTHING_TO_DO, page, NULL, sizeof(uint64_t)) != -EFAULT;
+}
+
+static void visit_page(const struct pointers *p, uintptr_t from, uintptr_t end) {
+  const uintptr_t *word = (const uintptr_t *)((from + sizeof *word - 1) & ~(sizeof *word - 1));
+  const uintptr_t *behind = word + (end > (uintptr_t)word ? (end - (uintptr_t)word) / sizeof *word : 0);
+  for (; word + 4 <= behind; word += 4)
+    if (is_text(p, word[0]) | is_text(p, word[1]) | is_text(p, word[2]) | is_text(p, word[3]))
+      visit_each(p, word, word + 4); /* seldom */
+  visit_each(p, word, behind);
+}
+
 static void visit_words(const struct pointers *p) {
+  enum { PAGE = 4096 };
   const Elf64_Phdr *headers = p->module->program_headers;
   for (size_t i = 0; i < p->module->program_header_count; i++) {
     if (headers[i].p_type != PT_LOAD || !(headers[i].p_flags & PF_R)) continue;
     uintptr_t start = p->module->load_address + headers[i].p_vaddr, end = start + headers[i].p_filesz;
-    const uintptr_t *word = (const uintptr_t *)((start + sizeof *word - 1) & ~(sizeof *word - 1));
-    const uintptr_t *behind = word + (end > (uintptr_t)word ? (end - (uintptr_t)word) / sizeof *word : 0);
-    for (; word + 4 <= behind; word += 4)
-      if (is_text(p, word[0]) | is_text(p, word[1]) | is_text(p, word[2]) | is_text(p, word[3]))
-        visit_each(p, word, word + 4); /* seldom */
-    visit_each(p, word, behind);
+    for (uintptr_t at = start, next; at < end; at = next) {
+      next = (at | (PAGE - 1)) + 1;
+      if (!(headers[i].p_flags & PF_W) || is_readable(at & ~(uintptr_t)(PAGE - 1)))
+        visit_page(p, at, next < end ? next : end);
+    }
   }
 }
 

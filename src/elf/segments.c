@@ -16,14 +16,24 @@ size_t rf_module_text_segments(const struct rf_module *module, struct rf_segment
   return count;
 }
 
-size_t rf_module_readable(const struct rf_module *module, uintptr_t address) {
+/* With these of the flags for reading and writing. */
+static size_t bytes_behind(const struct rf_module *module, uintptr_t address, uint32_t mask, uint32_t flags) {
   const Elf64_Phdr *headers = module->program_headers;
   for (size_t i = 0; i < module->program_header_count; i++) {
     uintptr_t start = module->load_address + headers[i].p_vaddr;
-    if (headers[i].p_type == PT_LOAD && (headers[i].p_flags & PF_R) && address - start < headers[i].p_filesz)
+    if (headers[i].p_type == PT_LOAD && (headers[i].p_flags & mask) == flags &&
+        address - start < headers[i].p_filesz)
       return headers[i].p_filesz - (address - start);
   }
   return 0;
+}
+
+size_t rf_module_readable(const struct rf_module *module, uintptr_t address) {
+  return bytes_behind(module, address, PF_R, PF_R);
+}
+
+size_t rf_module_constant(const struct rf_module *module, uintptr_t address) {
+  return bytes_behind(module, address, PF_R | PF_W, PF_R);
 }
 
 struct rf_segment rf_module_hull(const struct rf_module *module) {

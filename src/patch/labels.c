@@ -64,7 +64,7 @@ static bool entry_at(const struct search *s, const struct table *table, uintptr_
 
 static void may_be_table(struct search *s, struct table table) {
   uintptr_t to;
-  if (rf_module_readable(s->query->module, table.start) < entry_bytes(&table) ||
+  if (rf_module_constant(s->query->module, table.start) < entry_bytes(&table) ||
       !entry_at(s, &table, table.start, &to))
     return;
   struct table *tables = rf_grow(s->tables, s->count, &s->capacity, sizeof *tables);
@@ -80,7 +80,7 @@ static int by_start(const void *a, const void *b) {
 
 /* Of addresses only that of the beginning of the function that jumps by the table: the others are pointers, too. */
 static void visit_table(const struct search *s, const struct table *table, uintptr_t end) {
-  uintptr_t to, readable = table->start + rf_module_readable(s->query->module, table->start);
+  uintptr_t to, readable = table->start + rf_module_constant(s->query->module, table->start);
   const struct rf_extent *f = table->wide ? rf_branch_function(s->query, table->from) : NULL;
   size_t bytes = entry_bytes(table);
   if (end > readable) end = readable;

@@ -63,15 +63,14 @@ __asm__(".text\n"
   FUNCTION("plain_end") "ret\n" END("plain_end")
   ".section .rodata\n.balign 4\n"
   "distances: .long by_distances_1 - distances, by_distances_2 - distances\n"
-#ifndef FIXED
+#ifdef FIXED
+  ".balign 8\nbeginnings: .quad by_beginning, by_beginning_2\n"
+#else
   "beginnings: .long by_beginning - beginnings, by_beginning_2 - beginnings\n"
 #endif
   "differences: .byte by_differences_1 - by_differences_2, 0\n"
   ".section .data.rel.ro,\"aw\"\n.balign 8\n"
   "addresses: .quad by_addresses_1, by_addresses_2\n"
-#ifdef FIXED
-  "beginnings: .quad by_beginning, by_beginning_2\n"
-#endif
   "others: .quad by_others_1, by_others_2\n"
   "plain_slot: .quad plain_end\n"
   ".section __patchable_function_entries,\"aw\"\n.balign 8\n .quad patchable_place\n.text\n");
