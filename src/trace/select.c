@@ -7,8 +7,10 @@
 #include "base/grow.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "elf/dynamic.h"
 #include "elf/module.h"
 #include "patch/branches.h"
+#include "patch/constructor.h"
 #include "patch/labels.h"
 #include "patch/patch.h"
 #include "patch/slots.h"
@@ -628,6 +630,13 @@ static void sweep_symbols(struct sweep *s, struct rf_seen *seen) {
   free_sweep(s);
 }
 
+/* The next sweep comes when the library is relocated, or, if that can't be had, whenever the loader says
+ * something again. */
+static void await_constructors(const struct rf_module *module) {
+  struct rf_dynamic dynamic;
+  if (!state.dry && rf_dynamic_read(module, &dynamic)) rf_constructor_precede(&dynamic, rf_constructor_entry);
+}
+
 /* A module is looked at once, and its IFUNCs again by the next sweep: the loader has relocated it by then. */
 static bool sweep_module(void *user, const struct rf_module *module) {
   struct rf_seen *seen = rf_seen_find(module);
@@ -640,6 +649,7 @@ static bool sweep_module(void *user, const struct rf_module *module) {
   seen->waiting = false;
   seen->swept = true;
   if (rf_wishes_want_module(module->name)) sweep_symbols(&s, seen);
+  if (seen->waiting) await_constructors(module);
   return true;
 }
 
