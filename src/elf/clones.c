@@ -15,9 +15,9 @@ static bool all_digits(const char *text, size_t length) {
 }
 
 static bool is_suffix(const char *word, size_t length) {
-  static const char *const words[] = {"constprop", "isra",   "part",       "cold",    "lto_priv", "llvm",
-                                      "clone",     "__uniq", "localalias", "default", "avx",      "avx2",
-                                      "avx512f",   "sse4_2", "fma",        "popcnt"};
+  static const char *const words[] = {"constprop", "isra", "part",    "cold",   "warm",       "__part",
+                                      "lto_priv",  "llvm", "clone",   "__uniq", "localalias", "default",
+                                      "avx",       "avx2", "avx512f", "sse4_2", "fma",        "popcnt"};
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
     if (strlen(words[i]) == length && memcmp(words[i], word, length) == 0) return true;
   return length > 5 && memcmp(word, "arch_", 5) == 0;
@@ -57,8 +57,13 @@ size_t rf_symbol_base_length(const char *symbol) {
   return length;
 }
 
+/* GCC's and LLVM's cold parts, BOLT's warm ones, and those of functions in sections of basic blocks. */
 bool rf_symbol_is_cold(const char *symbol) {
+  static const char *const parts[] = {".cold", ".warm", ".__part"};
   size_t base = rf_symbol_base_length(symbol);
-  const char *cold = symbol[base] ? strstr(symbol + base, ".cold") : NULL;
-  return cold && (cold[5] == '\0' || cold[5] == '.');
+  for (size_t i = 0; symbol[base] && i < sizeof parts / sizeof *parts; i++) {
+    const char *part = strstr(symbol + base, parts[i]), *behind = part ? part + strlen(parts[i]) : NULL;
+    if (part && (*behind == '\0' || *behind == '.')) return true;
+  }
+  return false;
 }

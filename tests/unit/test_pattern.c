@@ -343,6 +343,11 @@ Test(pattern, cold_parts_and_base_names) {
   cr_expect(rf_symbol_is_cold("f.cold"));
   cr_expect(rf_symbol_is_cold("f.cold.3"));
   cr_expect(rf_symbol_is_cold("f.part.0.cold"));
+  cr_expect(rf_symbol_is_cold("f.warm"));
+  cr_expect(rf_symbol_is_cold("_RNvC1f.llvm.7.warm.2"));
+  cr_expect(rf_symbol_is_cold("f.__part.1"));
+  cr_expect_not(rf_symbol_is_cold("f.warmer"));
+  cr_expect_not(rf_symbol_is_cold("warm"));
   cr_expect_not(rf_symbol_is_cold("f"));
   cr_expect_not(rf_symbol_is_cold("f.coldest"));
   cr_expect_not(rf_symbol_is_cold("cold"));
