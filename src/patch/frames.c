@@ -290,6 +290,18 @@ bool rf_frames_add_landing(struct rf_frames *frames, uintptr_t landing, size_t b
   return add(frames, landing, bytes, &c, code);
 }
 
+/* ---- what the patcher asks ---- */
+
+bool rf_frames_begins_as_called(const struct rf_frame_code *original) {
+  struct copy c = {.from = original->program, .original = original, .cfa = initial_cfa(original)};
+  while (c.from.at < c.from.end) {
+    uint8_t op = *c.from.at++;
+    bool advances = op >> 6 == ADVANCE || op == ADVANCE1 || op == ADVANCE2 || op == ADVANCE4;
+    if (advances ? advance_of(&c, op, &c.from) != 0 : !copy_one(&c, op)) break;
+  }
+  return c.cfa.reg == RF_REG_STACK && c.cfa.offset == 8;
+}
+
 /* ---- what unwinders find ---- */
 
 struct published {

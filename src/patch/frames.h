@@ -34,6 +34,9 @@ bool rf_frames_add(struct rf_frames *frames, uintptr_t stub, const struct rf_stu
 /* A landing of so many bytes, where what holds at code holds. */
 bool rf_frames_add_landing(struct rf_frames *frames, uintptr_t landing, size_t bytes, uintptr_t code,
                            const struct rf_frame_code *original);
+/* Whether the code is entered by a call: with nothing on the stack but a return address. Parts of functions
+ * that lie elsewhere are not. */
+bool rf_frames_begins_as_called(const struct rf_frame_code *original);
 /* The region is complete: unwinders find it from now on. */
 void rf_frames_publish(struct rf_frames *frames, uintptr_t region, size_t bytes);
 /* No code jumps there any more. */

@@ -350,6 +350,13 @@ static bool is_of_its_code(enum rf_refusal refusal) {
          refusal == RF_REFUSE_SHADOW_STACK;
 }
 
+/* Of a function, by its frame information. */
+static bool is_part(const struct rf_patch_request *request) {
+  struct rf_frame_code frame;
+  return frame_of(request, request->address, &frame) && frame.begin == request->address &&
+         !rf_frames_begins_as_called(&frame);
+}
+
 const char *rf_patch_add(const struct rf_patch_request *request, struct rf_patched *patched) {
   static const struct form forms[] = {{false, false, false}, {true, false, false}, {true, false, true},
                                       {false, true, false},  {true, true, false},  {true, true, true}};
@@ -357,6 +364,7 @@ const char *rf_patch_add(const struct rf_patch_request *request, struct rf_patch
   p.request = request, p.region = region_for(request, false);
   *patched = (struct rf_patched){.by_slots = !request->anonymous};
   if (!p.region) return rf_refusal_text(RF_REFUSE_OUT_OF_REACH);
+  if (is_part(request)) return "it is not entered by a call";
   if (!rf_edits_reserve(EDITS_MOST) || !room_for_place(request)) return "no memory";
   enum rf_refusal refusal, first = RF_PATCH_OK;
   for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
