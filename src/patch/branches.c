@@ -15,16 +15,10 @@
  * mostly, and there may be megabytes of it. */
 enum { FAR = 1 << 16 };
 
-/* How far a function has been decoded: what is asked comes in order, so that no instruction is decoded twice.
- */
-struct cursor {
-  uintptr_t start, at;
-};
-
 struct search {
   const struct rf_branch_query *query;
   uint16_t *entered;
-  struct cursor cursor;
+  struct rf_branch_cursor cursor;
 };
 
 /* Index of the last start at or before address. */
@@ -51,10 +45,10 @@ const struct rf_extent *rf_branch_function(const struct rf_branch_query *q, uint
 }
 
 /* The instruction that covers from, if it branches to target, when decoding begins at start. */
-static bool branch_at(struct cursor *cursor, uintptr_t start, uintptr_t end, uintptr_t from, uintptr_t target,
-                      struct rf_branch *found) {
+static bool branch_at(struct rf_branch_cursor *cursor, uintptr_t start, uintptr_t end, uintptr_t from,
+                      uintptr_t target, struct rf_branch *found) {
   struct rf_instruction in;
-  if (cursor->start != start || cursor->at > from) *cursor = (struct cursor){start, start};
+  if (cursor->start != start || cursor->at > from) *cursor = (struct rf_branch_cursor){start, start};
   for (uintptr_t at = cursor->at; at <= from; at += in.length) {
     cursor->at = at;
     if (!rf_decode((const uint8_t *)at, end - at, at, &in)) {
@@ -69,9 +63,11 @@ static bool branch_at(struct cursor *cursor, uintptr_t start, uintptr_t end, uin
 }
 
 /* ... and whether it is in such an instruction's middle that a word lies which is no distance. */
-static bool word_at(uintptr_t start, uintptr_t end, uintptr_t word) {
+static bool word_at(struct rf_branch_cursor *cursor, uintptr_t start, uintptr_t end, uintptr_t word) {
   struct rf_instruction in;
-  for (uintptr_t at = start; at <= word; at += in.length) {
+  if (cursor->start != start || cursor->at > word) *cursor = (struct rf_branch_cursor){start, start};
+  for (uintptr_t at = cursor->at; at <= word; at += in.length) {
+    cursor->at = at;
     if (!rf_decode((const uint8_t *)at, end - at, at, &in)) {
       in.length = 1;
       continue;
@@ -118,12 +114,13 @@ static struct rf_segment code_around(const struct rf_branch_query *q, const stru
   return (struct rf_segment){start, q->text_end};
 }
 
-bool rf_branch_holds_word(const struct rf_branch_query *q, uintptr_t address) {
+bool rf_branch_holds_word(const struct rf_branch_query *q, struct rf_branch_cursor *cursor,
+                          uintptr_t address) {
   struct rf_segment code = code_around(q, rf_branch_function(q, address), address);
-  return word_at(code.start, code.end, address);
+  return word_at(cursor, code.start, code.end, address);
 }
 
-static bool is_branch(const struct rf_branch_query *q, struct cursor *cursor,
+static bool is_branch(const struct rf_branch_query *q, struct rf_branch_cursor *cursor,
                       const struct rf_extent *function, uintptr_t source, uintptr_t target,
                       struct rf_branch *found) {
   struct rf_segment code = code_around(q, function, source);
@@ -241,7 +238,7 @@ struct listing {
   const struct rf_branch_query *query;
   struct rf_branch_list *list;
   bool failed;
-  struct cursor cursor;
+  struct rf_branch_cursor cursor;
 };
 
 static bool room_for_branch(struct rf_branch_list *list) {

@@ -55,5 +55,11 @@ void rf_branch_list_free(struct rf_branch_list *list);
 size_t rf_branch_list_at(const struct rf_branch_list *list, uintptr_t address);
 /* The function that holds an address, or NULL. */
 const struct rf_extent *rf_branch_function(const struct rf_branch_query *query, uintptr_t address);
+/* How far a function has been decoded: where what is asked comes in order, no instruction is decoded twice. Zeroed at
+ * first. */
+struct rf_branch_cursor {
+  uintptr_t start, at;
+};
 /* Whether the 4 bytes at an address are part of an instruction, and no distance. */
-bool rf_branch_holds_word(const struct rf_branch_query *query, uintptr_t address);
+bool rf_branch_holds_word(const struct rf_branch_query *query, struct rf_branch_cursor *cursor,
+                          uintptr_t address);

@@ -24,6 +24,7 @@ struct search {
   struct rf_labels *labels;
   struct table *tables;
   size_t count, capacity;
+  struct rf_branch_cursor cursor;
   struct rf_extent around; /* the function that holds what was looked at last */
   bool judged;             /* ... and whether it may jump to any place in it has been seen */
 };
@@ -81,11 +82,12 @@ static int by_start(const void *a, const void *b) {
 /* Of addresses only that of the beginning of the function that jumps by the table: the others are pointers, too. */
 static void visit_table(const struct search *s, const struct table *table, uintptr_t end) {
   uintptr_t to, readable = table->start + rf_module_constant(s->query->module, table->start);
+  struct rf_branch_cursor cursor = {0, 0};
   const struct rf_extent *f = table->wide ? rf_branch_function(s->query, table->from) : NULL;
   size_t bytes = entry_bytes(table);
   if (end > readable) end = readable;
   for (uintptr_t at = table->start; at + bytes <= end && entry_at(s, table, at, &to); at += bytes)
-    if (!table->wide || (f && to == f->address && rf_branch_holds_word(s->query, table->from)))
+    if (!table->wide || (f && to == f->address && rf_branch_holds_word(s->query, &cursor, table->from)))
       add(s, (uint32_t)(table->from - s->query->text_start), to);
 }
 
@@ -165,7 +167,7 @@ static void taken_absolute(void *user, size_t from, size_t to, bool indexed) {
   if (!in_text(s->query, target)) return;
   const struct rf_extent *f = function_around(s, source);
   if (!is_inside(f, target)) return;
-  if (rf_branch_holds_word(s->query, source)) pointer(s, target);
+  if (rf_branch_holds_word(s->query, &s->cursor, source)) pointer(s, target);
   judge_function(s, f);
 }
 

@@ -16,6 +16,6 @@ struct rf_scan_range {
 };
 
 /* Calls hit for every place in the range whose bytes read as jmp, jcc, loop, jrcxz or call to an offset below
- * target_count that is set in targets (one bit a byte), in the order of these places. Cost: 0.2 ns a byte. */
+ * target_count that is set in targets (one bit a byte; target_count / 64 + 1 words, in which no bit behind it is set), in the order of these places. Cost: 0.2 ns a byte. */
 void rf_branch_scan(const struct rf_scan_range *range, const uint64_t *targets, size_t target_count,
                     void (*hit)(void *user, size_t from, size_t to), void *user);
