@@ -399,7 +399,14 @@ const char *rf_patch_add_through(const struct rf_patch_request *request, struct 
   return NULL;
 }
 
+/* Only plans that came to nothing lie there. */
+static void discard(struct region *region) {
+  region->used = region->frames.count = region->frames.stubs = 0;
+  region->frames.cie.source = NULL;
+}
+
 static bool seal(struct region *region) {
+  if (!region->sealed && !region->users) discard(region);
   if (region->sealed || !region->used) return true; /* an empty one stays writable for the next round */
   region->sealed = region->used;
   rf_frames_publish(&region->frames, (uintptr_t)region->start, region->used);

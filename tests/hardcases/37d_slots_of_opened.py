@@ -25,29 +25,41 @@ FILES = {
     "main.c": """#include <dlfcn.h>
         #include <stdio.h>
         #include <stdlib.h>
+        #ifndef ROUNDS
+        #define ROUNDS 20
+        #endif
         static int own;
+        static long size(void) { /* in pages, of all that is mapped */
+          long pages = 0;
+          FILE *file = fopen("/proc/self/statm", "r");
+          if (file && fscanf(file, "%ld", &pages) != 1) pages = 0;
+          if (file) fclose(file);
+          return pages;
+        }
         #ifdef INTERPOSED
         void refused_empty(void) { own++; }
         #endif
         int main(int count, char **arguments) {
           int flags = atoi(arguments[1]) ? RTLD_NOW : RTLD_LAZY;
-          long sum = 0;
+          long sum = 0, before = 0;
         #ifdef FOR_ALL
           void *library = dlopen("./libpacked.so", RTLD_NOW | RTLD_GLOBAL);
           if (!library) return puts(dlerror()), 1;
         #endif
-          for (int round = 0; round < 20; round++) {
+          for (int round = 0; round < ROUNDS; round++) {
             const char *path = arguments[2 + round % (count - 2)];
             void *handle = dlopen(path, flags);
             int (*work)(int) = handle ? (int (*)(int))dlsym(handle, "work") : 0;
             if (!work) return puts(dlerror()), 1;
             sum += work(50);
         #ifdef FOR_ALL
-            if (round == 19) dlclose(library); /* it stays: the plugin was bound to it */
+            if (round == ROUNDS - 1) dlclose(library); /* it stays: the plugin was bound to it */
         #endif
             sum += work(50);
             dlclose(handle);
+            if (round == 100) before = size();
           }
+          if (before && size() > before + 1024) printf("grown by %ld pages\\n", size() - before);
           printf("%ld %d\\n", sum, own);
         }\n"""}
 for name, text in FILES.items():
@@ -92,3 +104,5 @@ for now in (0, 1):
         result = run(interposes, now, *plugins)
         check(result.calls("refused_empty", "libpacked") == 0, f"interposes {now} {plugins}: {result.functions}")
         check(result.calls("refused_loop") == 40, f"interposes {now} {plugins}: {result.functions}")
+many = compile_source("main.c", "many", ["-O2", "-DROUNDS=400"])
+counted("400 rounds", run(many, 0, "lazy", "noplt"), 400 * 110, 400 * 2)
