@@ -66,15 +66,21 @@ static bool is_stopped(const struct rf_tracees *tracees, pid_t thread) {
   return false;
 }
 
+/* A file of /proc about a thread, as text. False: the thread is gone. */
+static bool read_of_thread(pid_t pid, pid_t thread, const char *name, char *text, size_t room) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/task/%d/%s", (int)pid, (int)thread, name);
+  FILE *file = fopen(path, "r");
+  if (!file) return false;
+  text[fread(text, 1, room - 1, file)] = '\0';
+  fclose(file);
+  return true;
+}
+
 /* The kernel says EPERM of a thread that is about to be gone, and of a leader that has ended before its process. */
 static bool has_ended(pid_t pid, pid_t thread) {
-  char path[64], text[512];
-  snprintf(path, sizeof path, "/proc/%d/task/%d/stat", (int)pid, (int)thread);
-  FILE *file = fopen(path, "r");
-  if (!file) return true;
-  size_t bytes = fread(text, 1, sizeof text - 1, file);
-  fclose(file);
-  text[bytes] = '\0';
+  char text[512];
+  if (!read_of_thread(pid, thread, "stat", text, sizeof text)) return true;
   const char *name_end = strrchr(text, ')');
   return !name_end || !name_end[1] || name_end[2] == 'Z' || name_end[2] == 'X' || name_end[2] == 'x';
 }
@@ -116,13 +122,8 @@ static uint64_t mask_in(const char *status, const char *name) {
 
 /* Such a signal would have interrupted a system call anyway. */
 static bool signal_is_pending(pid_t pid, pid_t thread) {
-  char path[64], status[8192];
-  snprintf(path, sizeof path, "/proc/%d/task/%d/status", (int)pid, (int)thread);
-  FILE *file = fopen(path, "r");
-  if (!file) return false;
-  size_t bytes = fread(status, 1, sizeof status - 1, file);
-  fclose(file);
-  status[bytes] = '\0';
+  char status[8192];
+  if (!read_of_thread(pid, thread, "status", status, sizeof status)) return false;
   return ((mask_in(status, "\nSigPnd:") | mask_in(status, "\nShdPnd:")) & ~mask_in(status, "\nSigBlk:")) != 0;
 }
 
